@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one module that touches wire types.
+
+A domain struct and the protobuf message of the same name have the same fields, so both directions are built once per type
+from the field lists: a C-level `attrgetter` reads all fields of a message in one call, and only those that need it (enums,
+nested, repeated) are converted. Encoding is deterministic: fields in order, no maps, no unknown fields.
+"""
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from google.protobuf.message import DecodeError as ProtobufDecodeError
+from google.protobuf.message import Message
+from msgspec import Struct
+
+from schemas.catalogue import BY_CE_TYPE, BY_EVENT, CATALOGUE, Event
+from schemas.directives import Directive
+from schemas.errors import DecodeError, UnknownEventError
+from schemas.records import NO_ORIGIN, Origin, Published, Record
+from schemas.upcast import UPCASTERS, Upcaster
+from schemas.v1 import (
+    decision_pb2,
+    directive_pb2,
+    envelope_pb2,
+    fleet_pb2,
+    job_pb2,
+    serving_pb2,
+    tenant_pb2,
+)
+
+_MODULES = (
+    fleet_pb2,
+    tenant_pb2,
+    job_pb2,
+    serving_pb2,
+    decision_pb2,
+    directive_pb2,
+    envelope_pb2,
+)
+
+# Wire objects have no common static type; Any stays inside this module.
+_Convert = Callable[[Any], Any]
+
+
+def _wire_class(name: str) -> type[Message]:
+    for module in _MODULES:
+        if hasattr(module, name):
+            found: type[Message] = getattr(module, name)
+            return found
+    msg = f"contract v1 has no message {name}; add it to schemas/v1 and run `make proto`"
+    raise LookupError(msg)
+
+
+def _unwrap(hint: Any) -> Any:
+    """Return the class behind a NewType."""
+    while hasattr(hint, "__supertype__"):
+        hint = hint.__supertype__
+    return hint
+
+
+def _reader(hint: Any) -> _Convert | None:
+    """Return what turns a wire value into the domain's, or None where they are the same."""
+    hint = _unwrap(hint)
+    if get_origin(hint) is tuple:
+        item = _reader(get_args(hint)[0])
+        return tuple if item is None else lambda values: tuple(map(item, values))
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return _struct_reader(hint)
+    if isinstance(hint, type) and hint not in (int, str, bytes, bool):
+        members = {int(member): member for member in hint}  # type: ignore[attr-defined]  # an IntEnum
+        return members.__getitem__
+    return None
+
+
+def _struct_reader(struct: type[Struct]) -> _Convert:
+    hints = get_type_hints(struct)
+    names = struct.__struct_fields__
+    get = attrgetter(*names)
+    conversions = [(i, _reader(hints[n])) for i, n in enumerate(names)]
+    special = [(i, convert) for i, convert in conversions if convert is not None]
+    if len(names) == 1:
+        only = special[0][1] if special else None
+        return (lambda m: struct(only(get(m)))) if only else (lambda m: struct(get(m)))
+    if not special:
+        return lambda m: struct(*get(m))
+
+    def read(message: Any) -> Any:
+        values = list(get(message))
+        for i, convert in special:
+            values[i] = convert(values[i])
+        return struct(*values)
+
+    return read
+
+
+def _writer(hint: Any) -> _Convert | None:
+    """Return what turns a domain value into the wire's, or None where they are the same."""
+    hint = _unwrap(hint)
+    if get_origin(hint) is tuple:
+        item = _writer(get_args(hint)[0])
+        return None if item is None else lambda values: [item(v) for v in values]
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return _struct_writer(hint)
+    return None
+
+
+def _struct_writer(struct: type[Struct]) -> _Convert:
+    message = _wire_class(struct.__name__)
+    hints = get_type_hints(struct)
+    names = struct.__struct_fields__
+    get = attrgetter(*names)
+    conversions = [(n, _writer(hints[n])) for n in names]
+    special = [(n, convert) for n, convert in conversions if convert is not None]
+
+    def write(value: Any) -> Any:
+        got = get(value)
+        fields = dict(zip(names, got if len(names) > 1 else (got,), strict=True))
+        for name, convert in special:
+            fields[name] = convert(fields[name])
+        return message(**fields)
+
+    return write
+
+
+def _parser(struct: type[Struct]) -> Callable[[bytes], Any]:
+    message = _wire_class(struct.__name__)
+    parse, read = message.FromString, _struct_reader(struct)
+    return lambda payload: read(parse(payload))
+
+
+_PARSERS: Mapping[str, Callable[[bytes], Event]] = MappingProxyType(
+    {e.ce_type: _parser(e.event) for e in CATALOGUE}
+)
+_WRITERS: Mapping[type[Event], _Convert] = MappingProxyType(
+    {e.event: _struct_writer(e.event) for e in CATALOGUE}
+)
+_RECORD = envelope_pb2.Record
+_ORIGIN = attrgetter(*Origin.__struct_fields__)
+
+
+_DIRECTIVE_WRITERS: Mapping[type[Directive], _Convert] = MappingProxyType(
+    {d: _struct_writer(d) for d in get_args(Directive)}
+)
+
+
+def encode_directive(directive: Directive) -> bytes:
+    """Return a directive's protobuf payload."""
+    message = _DIRECTIVE_WRITERS[type(directive)](directive)
+    payload: bytes = message.SerializeToString(deterministic=True)
+    return payload
+
+
+def encode_event(event: Event) -> bytes:
+    """Return an event's protobuf payload."""
+    payload: bytes = _WRITERS[type(event)](event).SerializeToString(deterministic=True)
+    return payload
+
+
+def decode_event(
+    ce_type: str, payload: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS
+) -> Event:
+    """Return the event in a payload, brought up to the current version.
+
+    Raises `UnknownEventError` for a type or version this build does not know, and `DecodeError` for bytes that are not that type.
+    Values are not judged here: see `schemas.validation`.
+    """
+    parse = _PARSERS.get(ce_type) or upcasters.get(ce_type)
+    if parse is None:
+        msg = f"ce_type {ce_type!r} is not in contract v1; see docs/events.md for the known types"
+        raise UnknownEventError(msg)
+    try:
+        return parse(payload)
+    except ProtobufDecodeError as error:
+        msg = f"{ce_type}: payload of {len(payload)} bytes is not a {_name(ce_type)}: {error}"
+        raise DecodeError(msg) from error
+    except KeyError as error:
+        msg = f"{ce_type}: an enum field holds {error.args[0]}, which names nothing (0 = not set)"
+        raise DecodeError(msg) from error
+
+
+def _name(ce_type: str) -> str:
+    entry = BY_CE_TYPE.get(ce_type)
+    return entry.message if entry else "known message"
+
+
+def publish(event: Event, origin: Origin = NO_ORIGIN) -> Published:
+    """Return an event as an upstream would put it on a topic."""
+    return Published(BY_EVENT[type(event)].ce_type, encode_event(event), origin)
+
+
+def encode_record(  # noqa: PLR0913  # the envelope has these fields
+    position: int,
+    recorded_ms: int,
+    published: Published,
+    cause: int | None = None,
+    *,
+    skippable: bool = False,
+) -> bytes:
+    """Return the envelope of a ledger record: the same bytes on every carrier."""
+    origin = published.origin
+    envelope = _RECORD(
+        position=position,
+        recorded_ms=recorded_ms,
+        ce_type=published.ce_type,
+        cause=cause,
+        payload=published.payload,
+        skippable=skippable,
+    )
+    if origin is not NO_ORIGIN:
+        for name in Origin.__struct_fields__:
+            setattr(envelope, name, getattr(origin, name))
+    encoded: bytes = envelope.SerializeToString(deterministic=True)
+    return encoded
+
+
+def decode_record(
+    data: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS
+) -> Record | None:
+    """Return the record in an envelope, or None where it is unknown and marked skippable.
+
+    Raises `UnknownEventError` for an unknown type that is not skippable, and `DecodeError` for damaged bytes.
+    """
+    envelope = _parse_envelope(data)
+    parse = _PARSERS.get(envelope.ce_type)
+    if parse is not None:
+        try:
+            event = parse(envelope.payload)
+        except (ProtobufDecodeError, KeyError):
+            event = decode_event(envelope.ce_type, envelope.payload)
+    elif envelope.ce_type not in upcasters and envelope.skippable:
+        return None
+    else:
+        event = decode_event(envelope.ce_type, envelope.payload, upcasters)
+    cause = envelope.cause if envelope.HasField("cause") else None
+    return Record(envelope.position, envelope.recorded_ms, event, cause)
+
+
+def _parse_envelope(data: bytes) -> envelope_pb2.Record:
+    try:
+        return _RECORD.FromString(data)
+    except ProtobufDecodeError as error:
+        msg = f"{len(data)} bytes are not a ledger record: {error}"
+        raise DecodeError(msg) from error
+
+
+class Envelope(Struct, frozen=True):
+    """An envelope with its payload left as bytes: what the archive stores and `publish` replays."""
+
+    position: int
+    recorded_ms: int
+    published: Published
+    cause: int | None
+    skippable: bool
+
+
+def open_envelope(data: bytes) -> Envelope:
+    """Return an envelope without decoding its payload. Raises `DecodeError` for damaged bytes."""
+    wire = _parse_envelope(data)
+    return Envelope(
+        wire.position,
+        wire.recorded_ms,
+        Published(wire.ce_type, wire.payload, Origin(*_ORIGIN(wire))),
+        wire.cause if wire.HasField("cause") else None,
+        wire.skippable,
+    )
