@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archiver: ledger in, Parquet segments out, exactly once.
+
+The folder alone says where to go on: a segment's name is the range it holds, and it has its name only once it is whole. A
+segment is cut by positions, never by the clock, so the same ledger makes the same segments. What was unfinished when a
+process died is thrown away: the ledger still has it.
+"""
+
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analytics.chain import GENESIS, Seal, decode_seal, merkle_root, seal_file, segment_hash
+from analytics.columns import REPETITIVE, to_table
+from analytics.errors import ArchiveDamagedError, LedgerGapError
+from analytics.segments import Listing, Span, list_folder, sync_folder, write_aside
+from schemas.ledger import LedgerReader
+
+SEGMENT_RECORDS = 65_536
+METADATA_PREFIX = "singlepool."
+
+
+class Archiver:
+    """Writes one archive. One process at a time owns a folder."""
+
+    def __init__(self, folder: Path, segment_records: int = SEGMENT_RECORDS) -> None:
+        """Open an archive, or begin one; clear away what was left unfinished.
+
+        Raises `ArchiveDamagedError` where the folder's names show a gap or an overlap.
+        """
+        if segment_records < 1:
+            msg = f"segment_records is {segment_records}; a segment holds at least one record"
+            raise ValueError(msg)
+        self._folder = folder
+        self._segment_records = segment_records
+        folder.mkdir(parents=True, exist_ok=True)
+        listing = list_folder(folder)
+        _clear_unfinished(folder, listing)
+        self._next, self._previous = _resume(folder, listing)
+
+    @property
+    def next_position(self) -> int:
+        """How many records the archive holds: the position that comes next."""
+        return self._next
+
+    def catch_up(self, ledger: LedgerReader) -> int:
+        """Archive all full segments that the ledger has; return how many records were archived."""
+        begin = self._next
+        while ledger.head() - self._next >= self._segment_records:
+            self._write(ledger, self._next + self._segment_records)
+        return self._next - begin
+
+    def seal(self, ledger: LedgerReader) -> int:
+        """Archive all that the ledger has, the last segment as short as it may be; return how many records were archived."""
+        begin = self._next
+        self.catch_up(ledger)
+        head = ledger.head()
+        if head > self._next:
+            self._write(ledger, head)
+        return self._next - begin
+
+    def _write(self, ledger: LedgerReader, end: int) -> None:
+        span = Span(self._next, end)
+        envelopes = _read_span(ledger, span)
+        content, root = _segment_content(envelopes, span, self._previous)
+        seal = seal_file(span, self._previous, root, content)
+        _publish(self._folder, seal, content)
+        self._next, self._previous = end, seal.seal
+
+
+def _read_span(ledger: LedgerReader, span: Span) -> list[bytes]:
+    envelopes: list[bytes] = []
+    while len(envelopes) < span.end - span.first:
+        at = span.first + len(envelopes)
+        part = ledger.read(at, span.end - at)
+        if not part:
+            msg = f"the ledger's head is past {span.end}, yet it has no record at {at}"
+            raise LedgerGapError(msg)
+        envelopes.extend(part)
+    return envelopes
+
+
+def _segment_content(envelopes: list[bytes], span: Span, previous: str) -> tuple[bytes, str]:
+    """Return a segment's file and its root."""
+    table = to_table(envelopes, span.first)
+    root = merkle_root(table.column("leaf").to_pylist())
+    metadata = {
+        "first": str(span.first),
+        "end": str(span.end),
+        "previous": previous,
+        "root": root,
+        "segment": segment_hash(span, previous, root),
+    }
+    table = table.replace_schema_metadata({METADATA_PREFIX + k: v for k, v in metadata.items()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table, sink, compression="zstd", compression_level=1, use_dictionary=list(REPETITIVE)
+    )
+    return sink.getvalue().to_pybytes(), root
+
+
+def _publish(folder: Path, seal: Seal, content: bytes) -> None:
+    """Give a segment its name; the seal goes first, so that no segment is ever without one."""
+    data = write_aside(folder, seal.span.data_name, content)
+    aside = write_aside(folder, seal.span.seal_name, seal.encode())
+    aside.rename(folder / seal.span.seal_name)
+    sync_folder(folder)
+    data.rename(folder / seal.span.data_name)
+    sync_folder(folder)
+
+
+def _clear_unfinished(folder: Path, listing: Listing) -> None:
+    """Remove unfinished files, and seals whose segment never got its name."""
+    for name in listing.asides:
+        (folder / name).unlink()
+    for span in set(listing.seals) - set(listing.data):
+        (folder / span.seal_name).unlink()
+
+
+def _resume(folder: Path, listing: Listing) -> tuple[int, str]:
+    """Return the next position and the last seal."""
+    end = 0
+    for span in listing.data:
+        if span.first != end:
+            msg = f"{folder.name}: segment {span.stem} follows position {end}; run archive verify"
+            raise ArchiveDamagedError(msg)
+        end = span.end
+    if not listing.data:
+        return 0, GENESIS
+    return end, read_seal(folder, listing.data[-1]).seal
+
+
+def read_seal(folder: Path, span: Span) -> Seal:
+    """Return the seal beside a segment. Raises `ArchiveDamagedError` where there is none to read."""
+    try:
+        return decode_seal((folder / span.seal_name).read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        msg = f"seal {span.seal_name} cannot be read: {error}"
+        raise ArchiveDamagedError(msg) from error

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hashes that tie an archive together.
+
+A record's leaf is the SHA-256 of its envelope. A segment's root is the Merkle root over its leaves, its inner nodes and the split at the
+largest power of two as in RFC 6962, section 2.1; a leaf needs no prefix, since no envelope starts with the byte 1 that inner
+nodes start with. A segment's hash covers the seal before it, its range and its root, and stands in the Parquet file itself.
+Its seal covers that hash and every byte of the file, and is where the next segment's hash starts: so the last seal fixes all
+that the archive holds.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from analytics.segments import Span
+
+GENESIS = sha256(b"singlepool archive v1").hexdigest()
+"""What the first segment names as the seal before it."""
+
+
+class Seal(Struct, frozen=True):
+    """What is fixed of one segment; hashes are lower-case hexadecimal SHA-256.
+
+    `segment` covers `previous`, the range and `root`; `seal` covers `segment`, `size_bytes` and `file`.
+    """
+
+    first: int
+    end: int
+    previous: str
+    root: str
+    segment: str
+    size_bytes: int
+    file: str
+    seal: str
+
+    @property
+    def span(self) -> Span:
+        """The positions that it is about."""
+        return Span(self.first, self.end)
+
+    def encode(self) -> bytes:
+        """Return the one text of this seal."""
+        return msgspec.json.encode(self) + b"\n"
+
+
+def leaf(envelope: bytes) -> bytes:
+    """Return the leaf of a record."""
+    return sha256(envelope).digest()
+
+
+def merkle_root(leaves: Sequence[bytes]) -> str:
+    """Return the Merkle root over at least one leaf.
+
+    Pairing level by level, the odd one out carried up as it is, gives the same tree as RFC 6962's recursive split.
+    """
+    level = list(leaves)
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        if len(level) % 2:
+            above.append(level[-1])
+        level = above
+    return level[0].hex()
+
+
+def segment_hash(span: Span, previous: str, root: str) -> str:
+    """Return the hash that a segment carries in itself."""
+    return sha256(f"{previous} {span.stem} {root}".encode()).hexdigest()
+
+
+def seal_file(span: Span, previous: str, root: str, content: bytes) -> Seal:
+    """Return the seal of a segment whose file holds `content`."""
+    segment = segment_hash(span, previous, root)
+    file = sha256(content).hexdigest()
+    size = len(content)
+    seal = sha256(f"{segment} {size} {file}".encode()).hexdigest()
+    return Seal(span.first, span.end, previous, root, segment, size, file, seal)
+
+
+def decode_seal(text: bytes) -> Seal:
+    """Return the seal in a file. Raises `msgspec.ValidationError` or `DecodeError` where it is none."""
+    return msgspec.json.decode(text, type=Seal)
