@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet as arrays: the part of a cut that changes only when the fleet does."""
+
+from dataclasses import dataclass
+
+from engine.tables import IntArray
+from schemas.fleet import Node
+from schemas.ids import ClusterName, NodeName, RegionName, SkuName
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Nodes by row, shared by all cuts until the fleet changes.
+
+    Arrays are int64 per node row: `pool` and `domain` are indices; a pool is the nodes of one SKU in one cluster, and a gang stays in
+    one pool, so that its workers are alike. `slots` counts usable device slots, `usable` is 1 where new work may go.
+    """
+
+    version: int
+    names: tuple[NodeName, ...]
+    rows: dict[NodeName, int]
+    specs: tuple[Node, ...]
+    pools: tuple[tuple[ClusterName, SkuName], ...]
+    pool_region: tuple[RegionName, ...]
+    pool: IntArray
+    domain: IntArray
+    slots: IntArray
+    usable: IntArray
+    attested_until_ms: IntArray
+    confidential: IntArray
+    eligible: dict[int, IntArray]
+    """Kind index to the rows of nodes that its constraints and worker shape allow; filled as kinds come."""

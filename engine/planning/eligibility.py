@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which nodes a kind of job may use, and which rule excludes the others."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.fleet import Fleet
+from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.state import Kind
+from engine.tables import IntArray
+from schemas.decisions import Exclusion
+from schemas.kinds import Span
+from schemas.reasons import Rule
+
+BoolArray = NDArray[np.bool_]
+
+
+def eligible_rows(snapshot: Snapshot, kind_index: int) -> IntArray:
+    """Return the sorted rows of nodes that may take new work of this kind now.
+
+    What depends on the fleet alone is worked out once per fleet and kind; attestation and health are looked at each time.
+    """
+    fleet = snapshot.fleet
+    kind = snapshot.kinds[kind_index]
+    rows = fleet.eligible.get(kind_index)
+    if rows is None:
+        mask = np.ones(len(fleet.names), np.bool_)
+        for _, passes in _static_rules(fleet, kind):
+            mask &= passes
+        rows = fleet.eligible[kind_index] = np.flatnonzero(mask & (fleet.usable == 1))
+    if kind.constraints.confidential:
+        rows = rows[fleet.attested_until_ms[rows] > snapshot.now_ms]
+    return rows
+
+
+def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
+    """Return each rule that does not change with time, with the nodes that pass it."""
+    asked, worker = kind.constraints, kind.worker
+    everywhere = np.ones(len(fleet.names), np.bool_)
+    skus = np.array([not asked.skus or sku in asked.skus for _, sku in fleet.pools], np.bool_)
+    regions = np.array([not asked.regions or r in asked.regions for r in fleet.pool_region], np.bool_)
+    labels = np.array([set(asked.labels) <= set(spec.labels) for spec in fleet.specs], np.bool_)
+    confidential = fleet.confidential == 1 if asked.confidential else everywhere
+    fits = np.array(
+        [
+            spec.cpu_milli >= worker.cpu_milli
+            and spec.memory_mib >= worker.memory_mib
+            and spec.storage_mbps >= worker.storage_mbps
+            and spec.network_mbps >= worker.network_mbps
+            for spec in fleet.specs
+        ],
+        np.bool_,
+    )
+    return [
+        (Rule.SKU, skus[fleet.pool]),
+        (Rule.REGION, regions[fleet.pool]),
+        (Rule.LABELS, labels),
+        (Rule.CONFIDENTIAL, confidential),
+        (Rule.WORKER_SHAPE, fits & (fleet.slots >= worker.devices)),
+    ]
+
+
+def largest_gang(snapshot: Snapshot, kind_index: int) -> int:
+    """Return how many workers of one gang of this kind an empty fleet could hold together."""
+    fleet = snapshot.fleet
+    rows = eligible_rows(snapshot, kind_index)
+    if not len(rows):
+        return 0
+    per_node = _workers_per_node(fleet, kind_index, snapshot, rows)
+    group = {
+        Span.CLUSTER: fleet.pool,
+        Span.DOMAIN: fleet.domain,
+        Span.NODE: np.arange(len(fleet.names)),
+    }[snapshot.kinds[kind_index].constraints.span]
+    return int(np.bincount(group[rows], weights=per_node).max())
+
+
+def _workers_per_node(
+    fleet: Fleet, kind_index: int, snapshot: Snapshot, rows: IntArray
+) -> IntArray:
+    worker = snapshot.kinds[kind_index].worker
+    share = DEVICE_MILLI // worker.device_milli if worker.devices == 1 else 1
+    if worker.devices:
+        most = fleet.slots[rows] * share // worker.devices
+    else:
+        most = np.full(len(rows), 2**31, np.int64)
+    for amount, field in (
+        (worker.cpu_milli, "cpu_milli"),
+        (worker.memory_mib, "memory_mib"),
+        (worker.storage_mbps, "storage_mbps"),
+        (worker.network_mbps, "network_mbps"),
+    ):
+        if amount:
+            has = np.array([getattr(fleet.specs[row], field) for row in rows], np.int64)
+            most = np.minimum(most, has // amount)
+    return most
+
+
+def exclusions(snapshot: Snapshot, kind_index: int) -> tuple[Exclusion, ...]:
+    """Return how many nodes each rule excludes, in the order of the rules; each node is counted once."""
+    fleet = snapshot.fleet
+    kind = snapshot.kinds[kind_index]
+    left = np.ones(len(fleet.names), np.bool_)
+    found = []
+    rules = [(Rule.NODE_HEALTH, fleet.usable == 1), *_static_rules(fleet, kind)]
+    for rule, passes in rules:
+        out = int((left & ~passes).sum())
+        if out:
+            found.append(Exclusion(rule.value, out))
+        left &= passes
+    if left.any():
+        found.append(Exclusion(Rule.GANG_SPAN.value, int(left.sum())))
+    return tuple(found)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ground that one plan is laid out on: scratch copies of what is free, changed as the plan grows."""
+
+import numpy as np
+
+from engine.phases import RELEASING
+from engine.planning.eligibility import eligible_rows
+from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.tables import IntArray, JobDetail
+from schemas.decisions import Slice
+from schemas.ids import JobId
+from schemas.jobs import WorkerShape
+from schemas.kinds import Span
+from solvers import packing
+
+_RELEASING = [int(phase) for phase in RELEASING]
+
+
+class Ground:
+    """Free devices and host capacity while a plan is made. Mutable, lives for one plan."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Copy what is free in the cut."""
+        fleet = snapshot.fleet
+        self._snapshot = snapshot
+        self._fleet = fleet
+        cpu, memory, storage, network = np.ascontiguousarray(snapshot.host.T)
+        self.nodes = packing.NodeArrays(
+            free_milli=snapshot.milli.copy(),
+            cpu_free_milli=cpu,
+            memory_free_mib=memory,
+            storage_free_mbps=storage,
+            network_free_mbps=network,
+            domain=fleet.domain,
+            cluster=fleet.pool,
+            sku=fleet.pool,
+            usable=fleet.usable == 1,
+        )
+        self._groups = np.arange(len(fleet.names))
+        self._rows: dict[int, IntArray] = {}
+        self._fits: dict[int, IntArray] = {}
+        self._releasing: dict[tuple[int, int], JobId] = {}
+        """(node row, slot) that a job gives up in this plan or before it, to that job."""
+        self._count_releasing()
+
+    def _count_releasing(self) -> None:
+        """Count what is being released as free, to be waited for; what a successor has claimed stays taken."""
+        phase, kinds = self._snapshot.column("phase"), self._snapshot.column("kind")
+        for index in np.flatnonzero(np.isin(phase, _RELEASING)).tolist():
+            detail = self._snapshot.details[index]
+            self.give_back(int(kinds[index]), detail.id, detail.slices)
+
+    def rows(self, kind: int) -> IntArray:
+        """Return the rows of nodes that a kind may use."""
+        found = self._rows.get(kind)
+        if found is None:
+            found = self._rows[kind] = eligible_rows(self._snapshot, kind)
+        return found
+
+    def group_of(self, kind: int) -> IntArray:
+        """Return, per node row, the index of the pool, domain or node a gang of the kind must stay inside."""
+        span = self._snapshot.kinds[kind].constraints.span
+        if span is Span.CLUSTER:
+            return self._fleet.pool
+        return self._fleet.domain if span is Span.DOMAIN else self._groups
+
+    def fits(self, kind: int) -> IntArray:
+        """Return how many workers of a kind fit into what is free now, per group."""
+        found = self._fits.get(kind)
+        if found is None:
+            rows, group = self.rows(kind), self.group_of(kind)
+            workers = self._workers_per_node(rows, self._snapshot.kinds[kind].worker)
+            size = int(group.max()) + 1 if len(group) else 0
+            found = np.bincount(group[rows], weights=workers, minlength=size).astype(np.int64)
+            self._fits[kind] = found
+        return found
+
+    def _workers_per_node(self, rows: IntArray, worker: WorkerShape) -> IntArray:
+        nodes = self.nodes
+        free = nodes.free_milli[rows]
+        if worker.devices == 0:
+            most = np.full(len(rows), 2**31, np.int64)
+        elif worker.device_milli == DEVICE_MILLI:
+            most = (free >= DEVICE_MILLI).sum(axis=1) // worker.devices
+        else:
+            most = (np.maximum(free, 0) // worker.device_milli).sum(axis=1)
+        for amount, has in (
+            (worker.cpu_milli, nodes.cpu_free_milli),
+            (worker.memory_mib, nodes.memory_free_mib),
+            (worker.storage_mbps, nodes.storage_free_mbps),
+            (worker.network_mbps, nodes.network_free_mbps),
+        ):
+            if amount:
+                most = np.minimum(most, np.maximum(has[rows], 0) // amount)
+        return most
+
+    def pack(self, kind: int, group: int, workers: int) -> tuple[packing.Slice, ...] | None:
+        """Return where a gang goes inside a group, or None where it does not fit. Changes nothing."""
+        rows = self.rows(kind)
+        inside = rows[self.group_of(kind)[rows] == group]
+        placed = packing.place_gang(self.nodes, inside, self._demand(kind), workers)
+        return placed.slices if placed.slices else None
+
+    def _demand(self, kind: int) -> packing.WorkerDemand:
+        worker = self._snapshot.kinds[kind].worker
+        return packing.WorkerDemand(
+            devices=worker.devices,
+            device_milli=worker.device_milli,
+            cpu_milli=worker.cpu_milli,
+            memory_mib=worker.memory_mib,
+            storage_mbps=worker.storage_mbps,
+            network_mbps=worker.network_mbps,
+        )
+
+    def take(self, kind: int, slices: tuple[packing.Slice, ...]) -> tuple[Slice, ...]:
+        """Take a gang's devices and return them as the ledger names them."""
+        packing.commit(self.nodes, slices, self._demand(kind))
+        self._fits.clear()
+        names = self._fleet.names
+        return tuple(Slice(names[s.node], s.slots, s.milli, s.workers) for s in slices)
+
+    def awaited(self, slices: tuple[packing.Slice, ...]) -> tuple[JobId, ...]:
+        """Return the jobs whose release these devices wait for, sorted."""
+        holders = {
+            self._releasing[s.node, slot]
+            for s in slices
+            for slot in s.slots
+            if (s.node, slot) in self._releasing
+        }
+        return tuple(sorted(holders))
+
+    def give_back(self, kind: int, job: JobId, slices: tuple[Slice, ...]) -> None:
+        """Count devices that a job will release as free, to be waited for."""
+        self._move(kind, slices, 1)
+        for piece in slices:
+            row = self._fleet.rows[piece.node]
+            for slot in piece.slots:
+                self._releasing[row, slot] = job
+
+    def take_back(self, kind: int, slices: tuple[Slice, ...]) -> None:
+        """Undo `give_back`."""
+        self._move(kind, slices, -1)
+        for piece in slices:
+            row = self._fleet.rows[piece.node]
+            for slot in piece.slots:
+                self._releasing.pop((row, slot), None)
+
+    def _move(self, kind: int, slices: tuple[Slice, ...], sign: int) -> None:
+        worker, nodes = self._snapshot.kinds[kind].worker, self.nodes
+        for piece in slices:
+            row = self._fleet.rows[piece.node]
+            for slot in piece.slots:
+                nodes.free_milli[row, slot] += sign * piece.milli
+            nodes.cpu_free_milli[row] += sign * piece.workers * worker.cpu_milli
+            nodes.memory_free_mib[row] += sign * piece.workers * worker.memory_mib
+            nodes.storage_free_mbps[row] += sign * piece.workers * worker.storage_mbps
+            nodes.network_free_mbps[row] += sign * piece.workers * worker.network_mbps
+        self._fits.clear()
+
+
+def shrunk(detail: JobDetail, workers: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
+    """Return what a gang of whole devices keeps and what it gives up when it shrinks to `workers`.
+
+    Gives up from the nodes where it has fewest workers, so that what stays is close together.
+    """
+    devices = detail.spec.worker.devices
+    excess = sum(s.workers for s in detail.slices) - workers
+    kept, given = [], []
+    for piece in sorted(detail.slices, key=lambda s: (s.workers, s.node)):
+        gone = min(excess, piece.workers)
+        excess -= gone
+        cut = len(piece.slots) - gone * devices
+        if gone:
+            given.append(Slice(piece.node, piece.slots[cut:], piece.milli, gone))
+        if gone < piece.workers:
+            kept.append(Slice(piece.node, piece.slots[:cut], piece.milli, piece.workers - gone))
+    return tuple(sorted(kept, key=_node)), tuple(sorted(given, key=_node))
+
+
+def merged(first: tuple[Slice, ...], second: tuple[Slice, ...]) -> tuple[Slice, ...]:
+    """Return two sets of slices of one gang as one, a slice per node."""
+    by_node = {piece.node: piece for piece in first}
+    for piece in second:
+        known = by_node.get(piece.node)
+        if known is None:
+            by_node[piece.node] = piece
+        else:
+            slots = tuple(sorted((*known.slots, *piece.slots)))
+            by_node[piece.node] = Slice(
+                piece.node, slots, piece.milli, known.workers + piece.workers
+            )
+    return tuple(sorted(by_node.values(), key=_node))
+
+
+def _node(piece: Slice) -> str:
+    return piece.node

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits beside the devices themselves: a team's most devices, a reservation's scope, what may be lent."""
+
+import numpy as np
+
+from engine.planning.view import BoolArray, View, scope_of
+from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.tables import IntArray
+
+
+class Limits:
+    """What each team uses while a plan is made. Mutable, lives for one plan."""
+
+    def __init__(self, snapshot: Snapshot, view: View) -> None:
+        """Count what is used in the cut."""
+        self._snapshot = snapshot
+        self._view = view
+        self._team = snapshot.column("team")
+        self._most = [
+            (snapshot.team_specs[team].limit_devices if team in snapshot.team_specs else 0)
+            * DEVICE_MILLI
+            for team in snapshot.teams
+        ]
+        self._limited = any(self._most)
+        self._used = np.bincount(
+            self._team, weights=view.held, minlength=len(snapshot.teams)
+        ).astype(np.int64)
+        self._scopes = [scope_of(snapshot, r) for r in snapshot.reservations]
+        self._unlent = self._unreserved_milli()
+        self._outside = int(view.held[view.reservation < 0].sum())
+
+    def _unreserved_milli(self) -> int | None:
+        """Return the milli-devices outside all reservations, or None where idle reservations are lent."""
+        if self._snapshot.policy.lends:
+            return None
+        reserved = sum(r.devices for r in self._snapshot.reservations)
+        return (int(self._snapshot.fleet.slots.sum()) - reserved) * DEVICE_MILLI
+
+    def allows(self, job: int) -> bool:
+        """Whether the job's minimum stays inside its team's limit and what may be lent."""
+        need = int(self._view.need_min[job])
+        most = self._most[self._team[job]] if self._limited else 0
+        if most and self._used[self._team[job]] + need > most:
+            return False
+        inside = self._view.reservation[job] >= 0
+        return self._unlent is None or inside or self._outside + need <= self._unlent
+
+    def count(self, job: int, milli: int) -> None:
+        """Count a change of what a job uses."""
+        self._used[self._team[job]] += milli
+        if self._view.reservation[job] < 0:
+            self._outside += milli
+
+    def scope(self, job: int, group_of: IntArray) -> BoolArray | None:
+        """Return which groups a reserved job may use for its reservation to count, or None for all."""
+        index = int(self._view.reservation[job])
+        if index < 0 or self._scopes[index].all():
+            return None
+        pools = self._scopes[index]
+        if group_of is self._snapshot.fleet.pool:
+            return pools
+        open_groups = np.zeros(int(group_of.max()) + 1, np.bool_)
+        open_groups[group_of[pools[self._snapshot.fleet.pool]]] = True
+        return open_groups

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between global solves: each waiting job in turn goes where there is room, or where the cheapest moves make room."""
+
+import numpy as np
+
+from engine.planning import costs
+from engine.planning.ground import Ground, merged, shrunk
+from engine.planning.limits import Limits
+from engine.planning.view import BoolArray, Rank, View
+from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.tables import IntArray
+from schemas.decisions import (
+    Action,
+    LaunchOrdered,
+    MigrateOrdered,
+    ResizeOrdered,
+    StopOrdered,
+    SuspendOrdered,
+)
+from schemas.ids import JobId
+from schemas.kinds import Tier
+from solvers.reclaim import cheapest_cover
+
+
+class Placing:
+    """One plan in the making: what is still free, what was decided. Mutable, lives for one plan."""
+
+    def __init__(self, snapshot: Snapshot, view: View) -> None:
+        """Start with nothing decided."""
+        self.snapshot = snapshot
+        self.view = view
+        self.ground = Ground(snapshot)
+        self.limits = Limits(snapshot, view)
+        self.actions: list[Action] = []
+        self.running = view.held.copy()
+        """Milli-devices each job makes use of once the plan is carried out, int64[J]."""
+        self._kind = snapshot.column("kind")
+        self._pool = snapshot.column("pool")
+        self._movable = view.movable.copy()
+        self._stop_cost: IntArray | None = None
+        self._launched: dict[int, int] = {}
+
+    # --- what is over -------------------------------------------------------------------------------------------------
+
+    def stop_cancelled(self) -> None:
+        """Stop every cancelled gang that still holds devices."""
+        index = {detail.id: i for i, detail in enumerate(self.snapshot.details)}
+        for job in self.snapshot.stopping:
+            i = index[job]
+            detail = self.snapshot.details[i]
+            self.actions.append(StopOrdered(job, detail.attempt))
+            self.ground.give_back(int(self._kind[i]), job, detail.slices)
+            self._movable[i] = False
+            self.running[i] = 0
+
+    # --- who waits ----------------------------------------------------------------------------------------------------
+
+    def place_waiting(self) -> None:
+        """Go through the waiting jobs in order and place those that can be."""
+        view, snapshot = self.view, self.snapshot
+        waiting = np.flatnonzero(view.waiting)
+        order = np.lexsort(
+            (
+                snapshot.column("position")[waiting],
+                view.work[waiting],
+                -snapshot.column("priority")[waiting],
+                -view.weight[waiting],
+                view.rank[waiting],
+            )
+        )
+        for job in waiting[order[: snapshot.policy.queue_limit]].tolist():
+            if not self.limits.allows(job):
+                continue
+            if not self._fit(job) and self._may_displace(job):
+                self._displace(job)
+
+    def _may_displace(self, job: int) -> bool:
+        return self.snapshot.policy.moves and self.view.rank[job] <= Rank.FRESH
+
+    def _fit(self, job: int) -> bool:
+        """Place a job into what is free: the tightest group that takes all of it, else the roomiest that takes its minimum."""
+        columns, kind = self.snapshot.column, int(self._kind[job])
+        fits = self._open_fits(job)
+        if not len(fits):
+            return False
+        most, least = int(columns("workers_max")[job]), int(columns("workers_min")[job])
+        enough = np.flatnonzero(fits >= most)
+        for group in enough[np.argsort(fits[enough], kind="stable")].tolist():
+            if self._launch(job, kind, group, most):
+                return True
+        group = int(np.argmax(fits))
+        workers = min(most, int(fits[group]))
+        return workers >= least and self._launch(job, kind, group, workers)
+
+    def _open_fits(self, job: int) -> IntArray:
+        """Return how many of the job's workers fit per group, none in groups outside its reservation's scope."""
+        fits = self.ground.fits(int(self._kind[job]))
+        scope = self.limits.scope(job, self.ground.group_of(int(self._kind[job])))
+        return fits if scope is None else np.where(scope[: len(fits)], fits, 0)
+
+    def _launch(self, job: int, kind: int, group: int, workers: int) -> bool:
+        packed = self.ground.pack(kind, group, workers)
+        if packed is None:
+            return False
+        detail = self.snapshot.details[job]
+        waits = self.ground.awaited(packed)
+        slices = self.ground.take(kind, packed)
+        resume = bool(self.snapshot.column("first_started_ms")[job] > 0)
+        self.actions.append(
+            LaunchOrdered(detail.id, detail.attempt + 1, workers, slices, waits, resume)
+        )
+        self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
+        self._launched[job] = int(self.snapshot.fleet.pool[packed[0].node])
+        self.limits.count(job, int(self.running[job]))
+        return True
+
+    # --- who makes room -----------------------------------------------------------------------------------------------
+
+    def _displace(self, job: int) -> bool:
+        """Make room for a job by the cheapest moves, where that is worth it; return whether it was placed."""
+        fits = self._open_fits(job)
+        victims = self._victims(job)
+        if not len(fits) or not victims.any():
+            return False
+        worker_milli = int(self.snapshot.column("worker_milli")[job])
+        least = int(self.snapshot.column("workers_min")[job])
+        worth = None if self.view.rank[job] == Rank.RESERVED else costs.gain(
+            self.snapshot, self.view, job
+        )
+        offers = []
+        group_of = self.ground.group_of(int(self._kind[job]))
+        for group in range(len(fits)):
+            if not (group_of[self.ground.rows(int(self._kind[job]))] == group).any():
+                continue
+            short = least - int(fits[group])
+            cover = self._cover(victims, group, group_of, short * worker_milli)
+            if cover is not None and (worth is None or cover[0] < worth):
+                offers.append((cover[0], group, cover[1]))
+        for _, group, moves in sorted(offers):
+            if self._make_room(job, group, moves, least):
+                return True
+        return False
+
+    def _victims(self, job: int) -> BoolArray:
+        """Return who may be moved for a job's sake."""
+        view, snapshot = self.view, self.snapshot
+        free_to_move = self._movable & (view.reservation < 0)
+        if view.rank[job] == Rank.RESERVED:
+            return free_to_move
+        rested = snapshot.now_ms - snapshot.column("phase_since_ms") >= snapshot.policy.min_run_ms
+        return (
+            free_to_move
+            & rested
+            & (snapshot.column("tier") == Tier.BASIC)
+            & (view.weight < view.weight[job])
+        )
+
+    def _cover(
+        self, victims: BoolArray, group: int, group_of: IntArray, short_milli: int
+    ) -> tuple[int, tuple[tuple[int, int], ...]] | None:
+        """Return cost and moves, (job, workers it keeps), of the cheapest way to free so much in a group."""
+        columns, view = self.snapshot.column, self.view
+        here = victims & (self._pool == group)
+        rows = np.flatnonzero(here)
+        if self._stop_cost is None:
+            self._stop_cost = costs.stop_cost(self.snapshot, view)
+        per_milli, worker_milli = self._stop_cost[rows], columns("worker_milli")[rows]
+        least, workers = columns("workers_min")[rows], columns("workers")[rows]
+        horizon = self.snapshot.policy.fresh_device_ms
+        spare = np.maximum(workers - least, 0) * worker_milli
+        job = np.repeat(rows, 2)
+        keeps = np.stack((least, np.zeros_like(least)), axis=1).ravel()
+        freed = np.stack((spare, view.held[rows]), axis=1).ravel()
+        cost = np.stack(
+            (view.weight[rows] * spare * horizon, per_milli * view.held[rows]), axis=1
+        ).ravel()
+        offered = freed > 0
+        job, keeps, freed, cost = job[offered], keeps[offered], freed[offered], cost[offered]
+        unit = DEVICE_MILLI if not (freed % DEVICE_MILLI).any() else 1
+        need = -(-short_milli // unit)
+        cover = cheapest_cover(job, freed // unit, cost, need)
+        if cover is None:
+            return None
+        return cover.cost, tuple((int(job[o]), int(keeps[o])) for o in cover.options)
+
+    def _make_room(
+        self, job: int, group: int, moves: tuple[tuple[int, int], ...], least: int
+    ) -> bool:
+        """Carry out moves on the ground and launch the job there; undo them where it does not fit after all."""
+        given = []
+        for victim, keeps in moves:
+            detail = self.snapshot.details[victim]
+            gone = shrunk(detail, keeps)[1] if keeps else detail.slices
+            self.ground.give_back(int(self._kind[victim]), detail.id, gone)
+            given.append((victim, gone))
+        kind = int(self._kind[job])
+        before = len(self.actions)
+        workers = min(
+            int(self.snapshot.column("workers_max")[job]), int(self.ground.fits(kind)[group])
+        )
+        if workers < least or not self._launch(job, kind, group, workers):
+            for victim, gone in given:
+                self.ground.take_back(int(self._kind[victim]), gone)
+            return False
+        launch = self.actions.pop()
+        gains = self.snapshot.details[job].id
+        for victim, keeps in moves:
+            self._move_away(victim, keeps, gains)
+        self.actions.append(launch)
+        return len(self.actions) > before
+
+    def _move_away(self, victim: int, keeps: int, gains: JobId) -> None:
+        """Order a victim to shrink, to go elsewhere where there is room, or to wait."""
+        detail = self.snapshot.details[victim]
+        self._movable[victim] = False
+        if keeps:
+            self._shrink(victim, keeps, gains)
+            return
+        if not self._migrate(victim, gains):
+            self.actions.append(SuspendOrdered(detail.id, detail.attempt, gains))
+            self.running[victim] = 0
+            self.limits.count(victim, -int(self.view.held[victim]))
+
+    def _shrink(self, victim: int, keeps: int, gains: JobId) -> None:
+        detail = self.snapshot.details[victim]
+        kept = shrunk(detail, keeps)[0]
+        self.actions.append(
+            ResizeOrdered(detail.id, detail.attempt, detail.resize_number + 1, keeps, kept, gains)
+        )
+        self.running[victim] = keeps * int(self.snapshot.column("worker_milli")[victim])
+        self.limits.count(victim, int(self.running[victim] - self.view.held[victim]))
+
+    def _migrate(self, victim: int, gains: JobId) -> bool:
+        """Send a victim to another group that has room for all its workers now; return whether there is one."""
+        kind = int(self._kind[victim])
+        workers = int(self.snapshot.column("workers")[victim])
+        fits = self._open_fits(victim)
+        roomy = np.flatnonzero(fits >= workers)
+        for group in roomy[np.argsort(fits[roomy], kind="stable")].tolist():
+            if group == int(self._pool[victim]):
+                continue
+            packed = self.ground.pack(kind, group, workers)
+            if packed is None:
+                continue
+            detail = self.snapshot.details[victim]
+            waits = self.ground.awaited(packed)
+            slices = self.ground.take(kind, packed)
+            self.actions.append(
+                MigrateOrdered(detail.id, detail.attempt, workers, slices, waits, gains)
+            )
+            return True
+        return False
+
+    # --- towards a global allocation ----------------------------------------------------------------------------------
+
+    def pools(self) -> IntArray:
+        """Return the pool of each job once the plan so far is carried out, int64[J], -1 for none."""
+        where = self._pool.copy()
+        for job, pool in self._launched.items():
+            where[job] = pool
+        return where
+
+    def launch_in(self, job: int, pool: int, surplus: IntArray) -> bool:
+        """Launch a waiting job in a pool, making room only by jobs of `surplus`; return whether it was placed."""
+        if not self.view.waiting[job]:
+            return False
+        kind, columns = int(self._kind[job]), self.snapshot.column
+        group_of = self.ground.group_of(kind)
+        if group_of is not self.snapshot.fleet.pool:
+            return self._fit(job)
+        least, most = int(columns("workers_min")[job]), int(columns("workers_max")[job])
+        room = int(self.ground.fits(kind)[pool])
+        if room >= least:
+            return self._launch(job, kind, pool, min(room, most))
+        victims = np.zeros(len(self._kind), np.bool_)
+        victims[surplus] = True
+        victims &= self._movable & (self.view.reservation < 0) & (self.running > 0)
+        short_milli = (least - room) * int(columns("worker_milli")[job])
+        cover = self._cover(victims, pool, group_of, short_milli)
+        worth = costs.gain(self.snapshot, self.view, job)
+        if cover is None or cover[0] >= worth:
+            return False
+        return self._make_room(job, pool, cover[1], least)
+
+    # --- what is left over --------------------------------------------------------------------------------------------
+
+    def expand(self) -> None:
+        """Let elastic gangs grow into what is left, in the order of submission."""
+        snapshot, columns = self.snapshot, self.snapshot.column
+        rested = snapshot.now_ms - columns("phase_since_ms") >= snapshot.policy.min_run_ms
+        wants = self._movable & rested & (columns("workers") < columns("workers_max"))
+        for job in np.flatnonzero(wants).tolist():
+            kind, group = int(self._kind[job]), int(self._pool[job])
+            room = int(self.ground.fits(kind)[group])
+            more = min(room, int(columns("workers_max")[job] - columns("workers")[job]))
+            if more <= 0:
+                continue
+            self._grow(job, kind, group, more)
+
+    def _grow(self, job: int, kind: int, group: int, more: int) -> None:
+        packed = self.ground.pack(kind, group, more)
+        if packed is None or self.ground.awaited(packed):
+            return
+        detail = self.snapshot.details[job]
+        workers = int(self.snapshot.column("workers")[job]) + more
+        slices = merged(detail.slices, self.ground.take(kind, packed))
+        self.actions.append(
+            ResizeOrdered(
+                detail.id, detail.attempt, detail.resize_number + 1, workers, slices, detail.id
+            )
+        )
+        self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
+        self.limits.count(job, int(self.running[job] - self.view.held[job]))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the global allocation to moves: who should run where it does not, and who stands there instead."""
+
+import numpy as np
+
+from engine.planning.certificate import Posed
+from engine.planning.placing import Placing
+from engine.tables import IntArray
+from solvers import allocation
+
+
+def reallocate(placing: Placing, posed: Posed, solved: allocation.Allocation) -> None:
+    """Complete a plan towards a global allocation.
+
+    Per class and pool the allocation says how many gangs run. Waiting jobs of classes that fall short are launched there, in the
+    order of submission; room is made only by jobs of classes that stand in the pool beyond their number.
+    """
+    surplus = _surplus(placing, posed, solved.gangs)
+    for job, pool in _shortfall(placing, posed, solved.gangs):
+        if placing.running[job] == 0 and placing.limits.allows(job):
+            placing.launch_in(job, pool, surplus)
+
+
+def _running(placing: Placing, posed: Posed) -> IntArray:
+    """Return the pool in which each member runs once the plan so far is carried out, or -1."""
+    pools = placing.pools()
+    return np.where(placing.running[posed.members] > 0, pools[posed.members], -1)
+
+
+def _surplus(placing: Placing, posed: Posed, gangs: IntArray) -> IntArray:
+    """Return the jobs that stand in a pool beyond their class's number there, latest submissions first in each class."""
+    left = gangs.copy()
+    beyond = []
+    where = _running(placing, posed)
+    for member in np.flatnonzero(where >= 0).tolist():
+        cell = posed.class_of[member], where[member]
+        if left[cell] > 0:
+            left[cell] -= 1
+        else:
+            beyond.append(int(posed.members[member]))
+    return np.array(beyond, np.int64)
+
+
+def _shortfall(placing: Placing, posed: Posed, gangs: IntArray) -> list[tuple[int, int]]:
+    """Return (job, pool) for each gang that the allocation runs and the plan does not yet, in the order of submission."""
+    left = gangs.copy()
+    where = _running(placing, posed)
+    for member in np.flatnonzero(where >= 0).tolist():
+        cell = posed.class_of[member], where[member]
+        left[cell] = max(left[cell] - 1, 0)
+    wanted = []
+    for member in np.flatnonzero(where < 0).tolist():
+        row = left[posed.class_of[member]]
+        if row.any():
+            pool = int(np.argmax(row))
+            row[pool] -= 1
+            wanted.append((int(posed.members[member]), pool))
+    return wanted

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cut of the state: frozen arrays and values that a plan is made from while the fold goes on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.fleet import Fleet
+from engine.state import Kind, State
+from engine.tables import COLUMN, IntArray, JobDetail
+from schemas.decisions import Policy
+from schemas.errors import InternalError
+from schemas.fleet import Sku
+from schemas.ids import ClusterName, JobId, RegionName, SkuName, TeamId
+from schemas.tenants import Reservation, Team
+
+DEVICE_MILLI = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The world at `position`, as a plan sees it.
+
+    `jobs`: int64[J, len(JOB_COLUMNS)], ordered by submission; `details` are theirs. `milli`, `host`: what is neither held nor
+    claimed, per node row.
+    """
+
+    position: int
+    now_ms: int
+    cycle: int
+    policy: Policy
+    rules: int
+    fleet: Fleet
+    skus: dict[SkuName, Sku]
+    kinds: tuple[Kind, ...]
+    teams: tuple[TeamId, ...]
+    team_specs: dict[TeamId, Team]
+    reservations: tuple[Reservation, ...]
+    jobs: IntArray
+    details: tuple[JobDetail, ...]
+    milli: IntArray
+    host: IntArray
+    stopping: tuple[JobId, ...]
+    solved_ms: int
+    prices: tuple[int, ...]
+    price_keys: tuple[str, ...]
+
+    def column(self, name: str) -> IntArray:
+        """Return one column of the jobs."""
+        return self.jobs[:, COLUMN[name]]
+
+    def speed_milli(self, kind: int, pool: int) -> int:
+        """Return how fast a pool's devices do a kind's workload class, in thousandths of the reference device."""
+        spec = self.skus.get(self.fleet.pools[pool][1])
+        if spec is None:
+            return DEVICE_MILLI
+        wanted = self.kinds[kind].workload_class
+        return next((s.speed_milli for s in spec.speeds if s.workload_class == wanted), 1_000)
+
+
+def cut(state: State) -> Snapshot:
+    """Return the state's moment as a value. Raises `InternalError` inside a batch, where no cut is valid."""
+    if state.open_cycle or state.policy is None:
+        msg = f"position {state.head} is no valid cut: " + (
+            "a cycle is open" if state.open_cycle else "no policy is active"
+        )
+        raise InternalError(msg)
+    table = state.job_table
+    values = table.values[: len(table.details)]
+    live = np.flatnonzero(values[:, 0] >= 0)
+    order = live[np.argsort(values[live, 0], kind="stable")]
+    nodes = len(state.node_table.names)
+    details = table.details
+    return Snapshot(
+        position=state.head,
+        now_ms=state.now_ms,
+        cycle=state.memory.cycle + 1,
+        policy=state.policy,
+        rules=state.rules.version,
+        fleet=_fleet(state),
+        skus=state.skus,
+        kinds=tuple(state.kinds),
+        teams=tuple(TeamId(name) for name in state.index_names.get("team", ())),
+        team_specs=state.teams,
+        reservations=tuple(sorted(state.reservations.values(), key=lambda r: r.id)),
+        jobs=values[order],
+        details=tuple([details[row] for row in order.tolist()]),  # type: ignore[misc]  # live rows
+        milli=state.node_table.milli[:nodes].copy(),
+        host=state.node_table.host[:nodes].copy(),
+        stopping=tuple(sorted(state.cancelled_holding)),
+        solved_ms=state.memory.solved_ms,
+        prices=state.memory.prices,
+        price_keys=state.memory.price_keys,
+    )
+
+
+def _fleet(state: State) -> Fleet:
+    """Return the fleet as arrays; made anew only when it changed."""
+    known = state.fleet_cut
+    if known is not None and known.version == state.fleet_version:
+        return known
+    table = state.node_table
+    count = len(table.names)
+    specs = tuple(state.nodes[name].spec for name in table.names)
+    pools = [_pool(name) for name in state.index_names.get("pool", ())]
+    slots = [
+        0 if state.nodes[s.name].gone else s.devices - len(state.nodes[s.name].unusable)
+        for s in specs
+    ]
+    made = Fleet(
+        version=state.fleet_version,
+        names=tuple(table.names),
+        rows={name: row for row, name in enumerate(table.names)},
+        specs=specs,
+        pools=tuple(pools),
+        pool_region=tuple(
+            state.clusters[c].region if c in state.clusters else RegionName("") for c, _ in pools
+        ),
+        pool=table.place[:count, 1].copy(),
+        domain=table.place[:count, 0].copy(),
+        slots=np.array(slots, np.int64),
+        usable=table.usable[:count].copy(),
+        attested_until_ms=np.array([s.attested_until_ms for s in specs], np.int64),
+        confidential=np.array(
+            [s.sku in state.skus and state.skus[s.sku].confidential for s in specs], np.int64
+        ),
+        eligible={},
+    )
+    state.fleet_cut = made
+    return made
+
+
+def _pool(name: str) -> tuple[ClusterName, SkuName]:
+    cluster, _, sku = name.rpartition("/")
+    return ClusterName(cluster), SkuName(sku)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When the engine next has something to do. A function of the state alone, so a restarted engine wakes at the same times."""
+
+import numpy as np
+
+from engine.phases import WAITING
+from engine.state import State
+from engine.tables import COLUMN
+
+_WAITING = [int(phase) for phase in WAITING]
+
+
+def someone_waits(state: State) -> bool:
+    """Whether any job waits for a place."""
+    phases = state.job_table.values[: len(state.job_table.details), COLUMN["phase"]]
+    return bool(np.isin(phases, _WAITING).any())
+
+
+def cycle_due(state: State, now_ms: int) -> bool:
+    """Whether a cycle should run at `now_ms`: something changed, and the last one is a period ago."""
+    if state.policy is None or not state.cycle_due:
+        return False
+    return now_ms >= state.memory.planned_ms + state.policy.period_ms
+
+
+def next_wakeup(state: State, now_ms: int) -> int | None:
+    """Return the first time after `now_ms` at which the engine has something to do by itself, or None.
+
+    A change that waits for its period; a look at who still waits, once a period; the deadline of a parked event; the end of
+    an attestation under confidential work.
+    """
+    times = [parked.deadline_ms for parked in state.parked.values()]
+    policy = state.policy
+    if policy is not None:
+        first = state.memory.planned_ms + policy.period_ms
+        if state.cycle_due and first > now_ms:
+            times.append(first)
+        if someone_waits(state):
+            periods = (now_ms - state.memory.planned_ms) // policy.period_ms + 1
+            times.append(state.memory.planned_ms + periods * policy.period_ms)
+    times.extend(_attestation_ends(state))
+    later = [time for time in times if time > now_ms]
+    return min(later, default=None)
+
+
+def _attestation_ends(state: State) -> list[int]:
+    """Return when attestations end that confidential work relies on."""
+    if not any(kind.constraints.confidential for kind in state.kinds):
+        return []
+    return [
+        state.nodes[piece.node].spec.attested_until_ms
+        for job in state.live_jobs()
+        if job.spec.constraints.confidential
+        for piece in job.slices
+    ]

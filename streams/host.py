@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's host: the one writer of a ledger. It carries what the pure core decides, and decides nothing itself.
+
+One step is one atomic append: admit what has arrived, cut a snapshot, plan, rebase on the head, judge, record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from engine.decide import arrivals, decide
+from engine.digest import Digest
+from engine.evolve import evolve
+from engine.judging import judge_plan
+from engine.minutes import minutes
+from engine.outcomes import Duplicate, Fact, Parked, Rejected, reject
+from engine.planning import Plan, plan
+from engine.rebase import Rebased, rebase
+from engine.snapshot import cut
+from engine.state import State
+from engine.wakeup import cycle_due, someone_waits
+from schemas.catalogue import Event
+from schemas.codec import decode_event, encode_record, publish
+from schemas.decisions import EventParked, ParkedReleased
+from schemas.directives import Directive
+from schemas.errors import InternalError
+from schemas.reasons import Rejection
+from schemas.records import Origin, Published, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that the engine refused, with all that is needed to publish it again after a fix."""
+
+    published: Published
+    outcome: Rejected
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one step appends, atomically: records, and beside them what was refused."""
+
+    start: int
+    records: list[bytes] = field(default_factory=list)
+    facts: list[tuple[Published, Event]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    duplicates: int = 0
+    planned: bool = False
+    directives: tuple[Directive, ...] = ()
+
+
+class Host:
+    """Holds the state as of the ledger's head and turns what arrives into the next batch.
+
+    The caller appends each batch durably before it shows its directives to anyone. If that fails, the host is ahead of the ledger and
+    must be thrown away.
+    """
+
+    def __init__(self, state: State, build: str) -> None:
+        """Go on from a state that is a valid cut."""
+        self.state = state
+        self.digest = Digest()
+        self._build = build
+        self._batch = Batch(state.head)
+
+    def step(
+        self, arrived: Sequence[tuple[Published, Event]], now_ms: int, *, retry: bool = False
+    ) -> Batch:
+        """Return the batch of one step at `now_ms`; `retry` looks again at who waits though nothing changed."""
+        self._batch = Batch(self.state.head)
+        # 1. Refuse what waited too long for what it needs.
+        self._expire(now_ms)
+        # 2. Admit what has arrived.
+        for published, event in arrived:
+            self._admit(published, event, now_ms, cause=None)
+        # 3. Plan, where a cycle is due.
+        if cycle_due(self.state, now_ms) or (retry and someone_waits(self.state)):
+            self._cycle(now_ms)
+        # 4. Hand over what node agents are to be told once the batch is durable.
+        self._batch.directives = self.state.take_directives()
+        return self._batch
+
+    # --- facts --------------------------------------------------------------------------------------------------------
+
+    def _admit(self, published: Published, event: Event, now_ms: int, cause: int | None) -> bool:
+        outcome = decide(self.state, event)
+        match outcome:
+            case Fact():
+                position = self._record(published, event, now_ms, cause)
+                self._batch.facts.append((published, event))
+                self._unpark(event, position, now_ms)
+                return True
+            case Duplicate():
+                self._batch.duplicates += 1
+            case Parked():
+                self._park(published, event, outcome, now_ms)
+            case Rejected():
+                self._batch.refused.append(Refusal(published, outcome))
+        return False
+
+    def _record(
+        self, published: Published, event: Event, now_ms: int, cause: int | None = None
+    ) -> int:
+        position = self.state.head
+        self._batch.records.append(encode_record(position, now_ms, published, cause))
+        evolve(self.state, Record(position, now_ms, event, cause))
+        return position
+
+    def record_own(self, event: Event, now_ms: int, cause: int | None = None) -> int:
+        """Record an event that the engine or its operator says, and return its position."""
+        return self._record(publish(event), event, now_ms, cause)
+
+    def _park(self, published: Published, event: Event, outcome: Parked, now_ms: int) -> None:
+        policy = self.state.policy
+        if policy is None:
+            rule = f"{outcome.waits_for} is not known and no policy says how long to wait for it"
+            refusal = reject(Rejection.UNKNOWN_ENTITY, "", outcome.waits_for, rule)
+            self._batch.refused.append(Refusal(published, refusal))
+            return
+        if self._is_parked(published, outcome.waits_for):
+            self._batch.duplicates += 1
+            return
+        origin = published.origin
+        parked = EventParked(
+            published.ce_type,
+            published.payload,
+            outcome.waits_for,
+            now_ms + policy.park_ms,
+            *(getattr(origin, name) for name in Origin.__struct_fields__),
+        )
+        self.record_own(parked, now_ms)
+
+    def _is_parked(self, published: Published, waits_for: str) -> bool:
+        same = (self.state.parked[p] for p in self.state.waiting_events.get(waits_for, ()))
+        return any(p.payload == published.payload and p.ce_type == published.ce_type for p in same)
+
+    def _unpark(self, event: Event, position: int, now_ms: int) -> None:
+        """Decide again what waited for what this event made known."""
+        for key in arrivals(event):
+            for parked in tuple(self.state.waiting_events.get(key, ())):
+                self._decide_again(parked, position, now_ms)
+
+    def _decide_again(self, parked: int, cause: int, now_ms: int) -> None:
+        kept = self.state.parked[parked]
+        published = _published(kept)
+        event = decode_event(kept.ce_type, kept.payload)
+        outcome = decide(self.state, event)
+        match outcome:
+            case Fact():
+                self.record_own(ParkedReleased(parked, admitted=True), now_ms, cause)
+                self._admit(published, event, now_ms, parked)
+            case Parked():
+                if outcome.waits_for != kept.waits_for:
+                    self.record_own(ParkedReleased(parked, admitted=True), now_ms, cause)
+                    self._park(published, event, outcome, now_ms)
+            case Duplicate():
+                self.record_own(ParkedReleased(parked, admitted=True), now_ms, cause)
+            case Rejected():
+                reason = outcome.rejection.value
+                released = ParkedReleased(parked, admitted=False, reason=reason)
+                self.record_own(released, now_ms, cause)
+                self._batch.refused.append(Refusal(published, outcome))
+
+    def _expire(self, now_ms: int) -> None:
+        for position, kept in tuple(self.state.parked.items()):
+            if kept.deadline_ms > now_ms:
+                continue
+            reason = Rejection.UNKNOWN_ENTITY
+            released = ParkedReleased(position, admitted=False, reason=reason.value)
+            self.record_own(released, now_ms, position)
+            rule = f"{kept.waits_for} did not arrive in time"
+            refusal = reject(reason, kept.waits_for.partition(":")[0], kept.waits_for, rule)
+            self._batch.refused.append(Refusal(_published(kept), refusal))
+
+    # --- decisions ----------------------------------------------------------------------------------------------------
+
+    def _cycle(self, now_ms: int) -> None:
+        state = self.state
+        state.now_ms = now_ms
+        planned = plan(cut(state))
+        if not planned.actions and not planned.verdicts:
+            return
+        rebased = rebase(state, planned)
+        self._judge(planned, rebased)
+        batch = minutes(state, planned, rebased, self.digest.update(state), self._build)
+        for entry in batch:
+            self.record_own(entry.event, now_ms, entry.cause)
+        self._batch.planned = True
+
+    def _judge(self, planned: Plan, rebased: Rebased) -> None:
+        violations = judge_plan(self.state, planned, rebased)
+        if violations:
+            msg = f"cycle {planned.cycle} at position {self.state.head} breaks {violations[0]}"
+            raise InternalError(msg)
+
+
+def _published(kept: EventParked) -> Published:
+    origin = Origin(*(getattr(kept, name) for name in Origin.__struct_fields__))
+    return Published(kept.ce_type, kept.payload, origin)
+
+
