@@ -58,8 +58,8 @@ class Snapshot:
         return next((s.speed_milli for s in spec.speeds if s.workload_class == wanted), 1_000)
 
 
-def cut(state: State) -> Snapshot:
-    """Return the state's moment as a value. Raises `InternalError` inside a batch, where no cut is valid."""
+def cut(state: State, now_ms: int) -> Snapshot:
+    """Return the state as a value, seen at `now_ms`, not before its last record. Raises `InternalError` inside a batch, where no cut is valid."""
     if state.open_cycle or state.policy is None:
         msg = f"position {state.head} is no valid cut: " + (
             "a cycle is open" if state.open_cycle else "no policy is active"
@@ -73,7 +73,7 @@ def cut(state: State) -> Snapshot:
     details = table.details
     return Snapshot(
         position=state.head,
-        now_ms=state.now_ms,
+        now_ms=now_ms,
         cycle=state.memory.cycle + 1,
         policy=state.policy,
         rules=state.rules.version,

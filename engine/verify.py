@@ -96,8 +96,7 @@ class Verifier:
 
     def _plan_again(self, record: Record) -> None:
         digest = self._digest.update(self.state)
-        self.state.now_ms = record.recorded_ms
-        self._open = (record, plan(cut(self.state)), digest)
+        self._open = (record, plan(cut(self.state, record.recorded_ms)), digest)
 
     def _compare(self, commit: PlanCommitted) -> None:
         if self._open is None:

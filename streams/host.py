@@ -175,8 +175,7 @@ class Host:
 
     def _cycle(self, now_ms: int) -> None:
         state = self.state
-        state.now_ms = now_ms
-        planned = plan(cut(state))
+        planned = plan(cut(state, now_ms))
         if not planned.actions and not planned.verdicts:
             return
         rebased = rebase(state, planned)
