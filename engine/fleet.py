@@ -3,9 +3,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.tables import IntArray
 from schemas.fleet import Node
-from schemas.ids import ClusterName, NodeName, RegionName, SkuName
+from schemas.ids import ClusterName, NodeName, RegionName, ReservationId, SkuName
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +35,5 @@ class Fleet:
     confidential: IntArray
     eligible: dict[int, IntArray]
     """Kind index to the rows of nodes that its constraints and worker shape allow; filled as kinds come."""
+    scopes: dict[ReservationId, BoolArray]
+    """Reservation to the pools that it covers, as booleans per pool; filled as reservations come."""

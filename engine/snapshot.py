@@ -125,6 +125,7 @@ def _fleet(state: State) -> Fleet:
             [s.sku in state.skus and state.skus[s.sku].confidential for s in specs], np.int64
         ),
         eligible={},
+        scopes={},
     )
     state.fleet_cut = made
     return made

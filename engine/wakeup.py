@@ -16,6 +16,14 @@ def someone_waits(state: State) -> bool:
     return bool(np.isin(phases, _WAITING).any())
 
 
+def anything_to_plan(state: State) -> bool:
+    """Whether a plan could do anything: somebody waits, is to be stopped, or could grow."""
+    if state.cancelled_holding or someone_waits(state):
+        return True
+    rows = state.job_table.values[: len(state.job_table.details)]
+    return bool((rows[:, COLUMN["workers"]] < rows[:, COLUMN["workers_max"]]).any())
+
+
 def cycle_due(state: State, now_ms: int) -> bool:
     """Whether a cycle should run at `now_ms`: something changed, and the last one is a period ago."""
     if state.policy is None or not state.cycle_due:

@@ -17,7 +17,7 @@ from engine.planning import Plan, plan
 from engine.rebase import Rebased, rebase
 from engine.snapshot import cut
 from engine.state import State
-from engine.wakeup import cycle_due, someone_waits
+from engine.wakeup import anything_to_plan, cycle_due, someone_waits
 from schemas.catalogue import Event
 from schemas.codec import decode_event, encode_record, publish
 from schemas.decisions import EventParked, ParkedReleased
@@ -73,7 +73,8 @@ class Host:
         for published, event in arrived:
             self._admit(published, event, now_ms, cause=None)
         # 3. Plan, where a cycle is due.
-        if cycle_due(self.state, now_ms) or (retry and someone_waits(self.state)):
+        due = cycle_due(self.state, now_ms) or (retry and someone_waits(self.state))
+        if due and anything_to_plan(self.state):
             self._cycle(now_ms)
         # 4. Hand over what node agents are to be told once the batch is durable.
         self._batch.directives = self.state.take_directives()

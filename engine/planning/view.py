@@ -139,11 +139,14 @@ def _reservation(
 def scope_of(snapshot: Snapshot, reservation: Reservation) -> BoolArray:
     """Return which pools a reservation covers, as booleans per pool index."""
     fleet = snapshot.fleet
-    return np.array(
-        [
-            (not reservation.regions or region in reservation.regions)
-            and (not reservation.skus or sku in reservation.skus)
-            for (_, sku), region in zip(fleet.pools, fleet.pool_region, strict=True)
-        ],
-        np.bool_,
-    )
+    known = fleet.scopes.get(reservation.id)
+    if known is None:
+        known = fleet.scopes[reservation.id] = np.array(
+            [
+                (not reservation.regions or region in reservation.regions)
+                and (not reservation.skus or sku in reservation.skus)
+                for (_, sku), region in zip(fleet.pools, fleet.pool_region, strict=True)
+            ],
+            np.bool_,
+        )
+    return known
