@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target does the set-up it needs; `make` alone lists them.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format unit long bench proto baseline docs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile | expand -t 12
+
+env:  # Python, uv and .venv; a second run takes a tenth of a second
+	@command -v $(PYTHON) >/dev/null || { echo "singlepool needs Python 3.11 or newer, and '$(PYTHON)' is not here: install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "singlepool needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1): install a newer one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) tools/bootstrap.py
+
+demo: env  ## play a real training trace through the whole loop, fenced and as one pool
+	$(BIN)/singlepool demo
+
+test: check unit  ## everything that must hold before a commit
+
+check: env  ## lint, format, types, layers, generated code, contract, documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.protos check
+	$(BIN)/python -m tools.contract check
+	$(BIN)/python -m tools.event_page check
+
+unit: env  ## the quick tests alone
+	$(BIN)/pytest -n $(WORKERS) -m 'not long'
+
+long: env  ## the tests that take minutes
+	$(BIN)/pytest -n $(WORKERS) -m long
+
+bench: env  ## measure; one JSON object a line
+	@for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+format: env  ## sort imports, lay out code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: env  ## generate the wire types from schemas/v1/*.proto
+	$(BIN)/python -m tools.protos write
+
+baseline: env  ## accept the contract as it is now, if it breaks nobody
+	$(BIN)/python -m tools.contract accept
+
+docs: env  ## write docs/events.md from the contract
+	$(BIN)/python -m tools.event_page write
+
+clean:  ## remove environments and caches
+	rm -rf .venv .venv-tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
