@@ -66,6 +66,8 @@ BASICS = (
 )
 """What the views are written with."""
 
+_KINDS = ("View", "Table", "Macro")
+
 
 class Column(Struct, frozen=True):
     """One column and what it holds."""
@@ -75,9 +77,10 @@ class Column(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """One documented view or macro.
+    """One documented view, table or macro.
 
-    `signature` is how it is used (`jobs_at(t)`), `name` without arguments and schema included.
+    A table is a view that is computed once, when the history is opened, since many others read from it. `signature` is how it is
+    used: `jobs`, `jobs_at(t)`.
     """
 
     kind: str
@@ -112,8 +115,8 @@ def parse_view(text: str) -> View:
     split = header.index("")
     kind, _, signature = header[0].partition(": ")
     label, _, grain = header[1].partition(": ")
-    if kind not in {"View", "Macro"} or label != "Grain":
-        msg = f"a view's comment starts with View: or Macro:, then Grain:, not {header[:2]}"
+    if kind not in _KINDS or label != "Grain":
+        msg = f"a view's comment starts with one of {_KINDS}, then Grain:, not {header[:2]}"
         raise ValueError(msg)
     columns = tuple(_column(line) for line in header[split + 1 :])
     statement = "\n".join(lines[len(header) :])
@@ -143,9 +146,9 @@ def statements() -> list[str]:
 
 
 def _comments(view: View) -> list[str]:
-    target = "MACRO TABLE" if view.kind == "macro" else "VIEW"
+    target = "MACRO TABLE" if view.kind == "macro" else view.kind.upper()
     made = [f"COMMENT ON {target} {view.name} IS {_literal(view.comment)}"]
-    if view.kind == "view":
+    if view.kind != "macro":
         made += [
             f"COMMENT ON COLUMN {view.name}.{c.name} IS {_literal(c.comment)}" for c in view.columns
         ]

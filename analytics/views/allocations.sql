@@ -1,4 +1,4 @@
--- View: allocations
+-- Table: allocations
 -- Grain: one row per attempt of a job, node, and stretch of the ledger in which it held the same slots there in the same tier.
 -- Who held which devices, from when to when. Held is from the order, or from the last awaited release, until the release report.
 --
@@ -19,7 +19,7 @@
 -- to_position: Record that ended it; empty while it lasts.
 -- from_ms: Recorded time of `from_position`, milliseconds since 1970.
 -- to_ms: Recorded time of `to_position`.
-CREATE VIEW allocations AS
+CREATE TABLE allocations AS
 WITH held AS (
     SELECT
         s.job,

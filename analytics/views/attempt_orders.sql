@@ -1,4 +1,4 @@
--- View: derived.attempt_orders
+-- Table: derived.attempt_orders
 -- Grain: one row per attempt of a job.
 -- The order that placed the attempt. Where a claim was given up before it held devices, its number may be ordered again; the
 -- last order counts.
@@ -13,7 +13,7 @@
 -- slices: What it takes: node, device slots, thousandths of each, workers.
 -- waits_for: Jobs whose release reports must come first; for a migration also the job itself.
 -- resume: Whether it goes on from a checkpoint.
-CREATE VIEW derived.attempt_orders AS
+CREATE TABLE derived.attempt_orders AS
 WITH orders AS (
     SELECT job, attempt, 'launch' AS kind, position, recorded_ms, cause, workers, slices,
         waits_for, resume

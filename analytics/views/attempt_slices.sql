@@ -1,4 +1,4 @@
--- View: derived.attempt_slices
+-- Table: derived.attempt_slices
 -- Grain: one row per attempt and stretch of the ledger in which it was placed on the same slices.
 -- Starts with the order, even where the devices are not held yet; `allocations` starts where they are.
 --
@@ -10,7 +10,7 @@
 -- to_ms: Recorded time of `to_position`.
 -- workers: Workers of the gang.
 -- slices: What it is placed on: node, device slots, thousandths of each, workers.
-CREATE VIEW derived.attempt_slices AS
+CREATE TABLE derived.attempt_slices AS
 WITH steps AS (
     SELECT job, attempt, position, recorded_ms, workers, slices FROM derived.attempt_orders
     UNION ALL

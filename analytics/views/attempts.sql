@@ -1,4 +1,4 @@
--- View: attempts
+-- Table: attempts
 -- Grain: one row per attempt of a job.
 -- One placement of a job, from its order to the release of its devices. Times are empty where it never came so far.
 -- Devices are held from the order on or, where others still held them, from the last awaited release on.
@@ -28,7 +28,7 @@
 -- started_ms: Recorded time of `started_position`.
 -- stopped_ms: Recorded time of `stopped_position`.
 -- released_ms: Recorded time of `released_position`.
-CREATE VIEW attempts AS
+CREATE TABLE attempts AS
 WITH awaited AS (
     SELECT
         o.job,

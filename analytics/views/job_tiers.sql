@@ -1,4 +1,4 @@
--- View: job_tiers
+-- Table: job_tiers
 -- Grain: one row per job and stretch of the ledger in which its tier stayed the same.
 -- What a job was promised, when.
 --
@@ -8,7 +8,7 @@
 -- to_position: Record that ended it; empty while it lasts.
 -- from_ms: Recorded time of `from_position`, milliseconds since 1970.
 -- to_ms: Recorded time of `to_position`.
-CREATE VIEW job_tiers AS
+CREATE TABLE job_tiers AS
 WITH changes AS (
     SELECT job_id(job) AS job, job.tier AS tier, position, recorded_ms FROM fact.job_submitted
     UNION ALL

@@ -1,4 +1,4 @@
--- View: derived.leaving_reports
+-- Table: derived.leaving_reports
 -- Grain: one row per attempt that released all its devices.
 -- The report with which an attempt ended.
 --
@@ -8,7 +8,7 @@
 -- retryable: For a failure, whether the job goes on from its last checkpoint.
 -- position: The report.
 -- recorded_ms: Its recorded time, milliseconds since 1970.
-CREATE VIEW derived.leaving_reports AS
+CREATE TABLE derived.leaving_reports AS
 WITH reports AS (
     SELECT job, attempt, 'suspended' AS kind, NULL AS retryable, position, recorded_ms
     FROM fact.job_suspended

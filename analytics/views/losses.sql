@@ -1,4 +1,4 @@
--- View: losses
+-- Table: losses
 -- Grain: one row per record that made a node, or some of its device slots, lose what ran there.
 -- A node lost to quarantine, repair or removal, a device gone, a node declared smaller.
 --
@@ -8,7 +8,7 @@
 -- kind: node (all that runs there is lost), slots (only what holds one of them), respecified (only claims are given up).
 -- first_slot: First device slot that is lost.
 -- last_slot: Last device slot that is lost.
-CREATE VIEW losses AS
+CREATE TABLE losses AS
 WITH bound AS (SELECT 2147483647::BIGINT AS top)
 SELECT position, recorded_ms, name AS node, 'node' AS kind, 0 AS first_slot, top AS last_slot
 FROM fact.node_removed, bound

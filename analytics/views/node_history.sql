@@ -1,4 +1,4 @@
--- View: node_history
+-- Table: node_history
 -- Grain: one row per node and stretch of the ledger in which nothing about it changed.
 -- What a node was, when: its place, its size, its health, its usable devices.
 -- A row holds from the record at `from_position` on, up to but not with the one at `to_position`.
@@ -18,7 +18,7 @@
 -- usable_devices: Device slots in use, 0 while the node is quarantined or repaired.
 -- cpu_milli: Host processors, thousandths.
 -- memory_mib: Host memory, MiB.
-CREATE VIEW node_history AS
+CREATE TABLE node_history AS
 WITH slot_reports AS (
     SELECT node, slot, position, recorded_ms, true AS usable FROM fact.device_declared
     UNION ALL

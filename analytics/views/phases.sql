@@ -1,4 +1,4 @@
--- View: phases
+-- Table: phases
 -- Grain: one row per job and stretch of the ledger in which its phase stayed the same.
 -- Where a job stood, when: queued, claimed, starting, running, suspending, suspended, stopping, and at the end finished, failed or
 -- cancelled, which last for ever. A row holds from the record at `from_position` on, up to but not with the one at `to_position`.
@@ -12,7 +12,7 @@
 -- to_position: Record that ended it; empty while it lasts.
 -- from_ms: Recorded time of `from_position`, milliseconds since 1970.
 -- to_ms: Recorded time of `to_position`.
-CREATE VIEW phases AS
+CREATE TABLE phases AS
 WITH cancels AS (
     SELECT job, min(position) AS position, min(recorded_ms) AS recorded_ms
     FROM fact.job_cancelled

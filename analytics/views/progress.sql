@@ -1,4 +1,4 @@
--- View: progress
+-- Table: progress
 -- Grain: one row per attempt of a job and stretch in which it made progress with the same number of workers in the same tier.
 -- When work was done: from the started or resumed report until the gang was told to leave, lost a node, or was over. A resize
 -- pauses progress under rules 2 and later.
@@ -16,7 +16,7 @@
 -- to_position: Record that ended it; empty while it lasts.
 -- from_ms: Recorded time of `from_position`, milliseconds since 1970.
 -- to_ms: Recorded time of `to_position`.
-CREATE VIEW progress AS
+CREATE TABLE progress AS
 WITH pauses AS (
     SELECT r.job, r.attempt, r.position, r.recorded_ms
     FROM resizes AS r

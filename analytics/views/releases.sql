@@ -1,4 +1,4 @@
--- View: releases
+-- Table: releases
 -- Grain: one row per order, or loss under an attempt, after which a job had to give devices up.
 -- Devices are held until the release report, so this is how long a successor had to wait, and for whom.
 --
@@ -9,7 +9,7 @@
 -- to_position: The report that released the devices; empty while it is awaited.
 -- from_ms: Recorded time of `from_position`, milliseconds since 1970.
 -- to_ms: Recorded time of `to_position`.
-CREATE VIEW releases AS
+CREATE TABLE releases AS
 WITH given_up AS (
     SELECT job, attempt, 'suspend' AS kind, position, recorded_ms,
         NULL::BIGINT AS part_position, NULL::BIGINT AS part_ms

@@ -1,4 +1,4 @@
--- View: resizes
+-- Table: resizes
 -- Grain: one row per resize that was ordered.
 -- A growing gang holds its new devices from the order on, a shrinking one gives its old devices up with the report.
 --
@@ -14,7 +14,7 @@
 -- recorded_ms: Its recorded time, milliseconds since 1970.
 -- reported_position: The report that it is done; empty where none came.
 -- reported_ms: Its recorded time.
-CREATE VIEW resizes AS
+CREATE TABLE resizes AS
 SELECT
     o.job,
     o.attempt,

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One way to show rows, for every command: as a table for people, as JSON, NDJSON or CSV for programs, from the same values."""
+
+import csv
+import datetime as dt
+import json
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+from io import StringIO
+
+from msgspec import Struct
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_UNBOUNDED = 100_000
+"""Width of a table that is read by programs and pagers: rows are never folded."""
+
+
+class Output(StrEnum):
+    """How rows are shown."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+class Grid(Struct, frozen=True):
+    """Named columns and rows of plain values; `title` is shown above a table only."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    title: str = ""
+
+
+def show(grid: Grid, output: Output, console: Console) -> None:
+    """Write a grid to a console: a table with rules on a terminal, otherwise exactly the text of `render`."""
+    match output:
+        case Output.TABLE if console.is_terminal:
+            console.print(_table(grid, plain=False))
+        case _:
+            console.file.write(render(grid, output))
+
+
+def render(grid: Grid, output: Output) -> str:
+    """Return a grid as text that ends in a newline; empty for NDJSON without rows.
+
+    Times are ISO 8601, UTC where no zone is given by the view; what is no number in JSON (NaN, infinities) is null.
+    """
+    match output:
+        case Output.TABLE:
+            file = StringIO()
+            Console(file=file, width=_UNBOUNDED, no_color=True).print(_table(grid, plain=True))
+            return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
+        case Output.JSON:
+            return json.dumps(_objects(grid), ensure_ascii=False, indent=2) + "\n"
+        case Output.NDJSON:
+            lines = (json.dumps(o, ensure_ascii=False) for o in _objects(grid))
+            return "".join(line + "\n" for line in lines)
+        case Output.CSV:
+            return _csv(grid)
+
+
+def _objects(grid: Grid) -> list[dict[str, object]]:
+    return [
+        {name: _plain(value) for name, value in zip(grid.columns, row, strict=True)}
+        for row in grid.rows
+    ]
+
+
+def _csv(grid: Grid) -> str:
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(grid.columns)
+    for row in grid.rows:
+        writer.writerow([_field(_plain(value)) for value in row])
+    return file.getvalue()
+
+
+def _field(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def _plain(value: object) -> object:  # noqa: PLR0911  # one return per kind of value
+    """Return a value as JSON knows it."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case dt.timedelta():
+            return value.total_seconds()
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def _table(grid: Grid, *, plain: bool) -> Table:
+    table = Table(
+        title=grid.title or None,
+        title_justify="left",
+        box=None if plain else box.SIMPLE_HEAD,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for at, name in enumerate(grid.columns):
+        numeric = _is_numeric([row[at] for row in grid.rows])
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    return table
+
+
+def _is_numeric(values: Sequence[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value as people read it: no digits without meaning, times to the second where they are whole."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return str(value)
+        case float() | Decimal():
+            return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
+        case dt.datetime():
+            return value.isoformat(sep=" ", timespec="milliseconds").removesuffix(".000")
+        case dict() | list() | tuple():
+            return json.dumps(_plain(value), ensure_ascii=False)
+        case _:
+            return str(_plain(value))
