@@ -138,6 +138,7 @@ def run(step: str, command: list[str], remedy: str = "read the lines above") -> 
     environment = dict(os.environ)
     environment.pop("VIRTUAL_ENV", None)  # whatever is active, the target is the project's own
     environment["UV_PROJECT_ENVIRONMENT"] = str(VENV)
+    environment["PIP_ROOT_USER_ACTION"] = "ignore"  # a container's root warns of nothing here
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     environment.setdefault("UV_HTTP_TIMEOUT", str(HTTP_TIMEOUT_S))
     if "PIP_CERT" in environment:  # uv does not read pip's setting
