@@ -136,6 +136,6 @@ def read_seal(folder: Path, span: Span) -> Seal:
     """Return the seal beside a segment. Raises `ArchiveDamagedError` where there is none to read."""
     try:
         return decode_seal((folder / span.seal_name).read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         msg = f"seal {span.seal_name} cannot be read: {error}"
         raise ArchiveDamagedError(msg) from error

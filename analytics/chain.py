@@ -80,5 +80,5 @@ def seal_file(span: Span, previous: str, root: str, content: bytes) -> Seal:
 
 
 def decode_seal(text: bytes) -> Seal:
-    """Return the seal in a file. Raises `msgspec.ValidationError` or `DecodeError` where it is none."""
+    """Return the seal in a text. Raises `ValueError` or `msgspec.DecodeError` where it is none."""
     return msgspec.json.decode(text, type=Seal)

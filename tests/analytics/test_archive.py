@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archiver writes each position exactly once, and whatever happens to it, what has a name is whole."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from analytics import segments
+from analytics.archive import Archiver
+from analytics.audit import read_envelopes, verify
+from analytics.errors import ArchiveDamagedError, LedgerGapError
+from schemas import jobs
+from schemas.codec import encode_record
+from schemas.errors import UnknownEventError
+from schemas.ids import JobId
+from schemas.records import Origin, Published
+from tests.analytics.ledgers import LedgerBuilder, declare_fleet, submit
+
+
+def long_ledger(records: int) -> LedgerBuilder:
+    ledger = LedgerBuilder()
+    declare_fleet(ledger, ("a", "b"))
+    job = submit(ledger, "long")
+    for sequence in range(records - ledger.head()):
+        ledger.at(sequence).put(jobs.JobProgressed(job, 1, sequence, sequence))
+    return ledger
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_full_segments_are_cut_by_count_and_the_rest_on_demand(tmp_path: Path) -> None:
+    """`catch_up` leaves what does not fill a segment to the ledger; `seal` takes it too."""
+    ledger = long_ledger(25)
+    archiver = Archiver(tmp_path, segment_records=10)
+    assert archiver.catch_up(ledger) == 20
+    assert archiver.seal(ledger) == 5
+    assert archiver.seal(ledger) == 0
+    assert names(tmp_path)[1::2] == [
+        "000000000000-000000000010.parquet",
+        "000000000010-000000000020.parquet",
+        "000000000020-000000000025.parquet",
+    ]
+
+
+def test_the_names_alone_say_where_to_go_on(tmp_path: Path) -> None:
+    """A new archiver continues where the folder ends, and the ledger comes back as it was."""
+    ledger = long_ledger(10)
+    Archiver(tmp_path, segment_records=4).seal(ledger)
+    ledger.put(jobs.JobFinished(JobId("acme/long@1"), 1))
+    archiver = Archiver(tmp_path, segment_records=4)
+    assert archiver.next_position == 10
+    assert archiver.seal(ledger) == 1
+    assert list(read_envelopes(tmp_path)) == ledger.records
+    assert list(read_envelopes(tmp_path, 9)) == ledger.records[9:]
+    assert verify(tmp_path).sound
+
+
+def test_the_same_ledger_makes_the_same_bytes(tmp_path: Path) -> None:
+    """Segments depend on the ledger only, not on when or in how many runs they were written."""
+    ledger, grown = long_ledger(20), LedgerBuilder()
+    Archiver(tmp_path / "at once", segment_records=5).seal(ledger)
+    for record in ledger.records:
+        grown.records.append(record)
+        Archiver(tmp_path / "by and by", segment_records=5).catch_up(grown)
+    first, second = tmp_path / "at once", tmp_path / "by and by"
+    assert names(first) == names(second)
+    assert all((first / n).read_bytes() == (second / n).read_bytes() for n in names(first))
+
+
+def test_a_ledger_with_a_hole_is_refused(tmp_path: Path) -> None:
+    """A record at another position than asked for is a loss, not something to archive."""
+    ledger = long_ledger(10)
+    del ledger.records[7]
+    with pytest.raises(LedgerGapError, match="position 8 where 7"):
+        Archiver(tmp_path).seal(ledger)
+    assert verify(tmp_path).segments == 0
+
+
+def test_an_unknown_event_is_kept_only_where_it_may_be_passed_over(tmp_path: Path) -> None:
+    """Unknown and skippable: its bytes are kept, its data is empty. Otherwise the archiver stops."""
+    ledger = long_ledger(8)
+    published = Published("singlepool.future.thing.v9", b"\x08\x01", Origin(ce_id="x"))
+    ledger.records.append(encode_record(8, 9, published, skippable=True))
+    Archiver(tmp_path).seal(ledger)
+    row = pq.read_table(tmp_path / "000000000000-000000000009.parquet").slice(8).to_pylist()[0]
+    assert (row["data"], row["ce_id"], row["envelope"]) == (None, "x", ledger.records[8])
+    ledger.records.append(encode_record(9, 9, published))
+    with pytest.raises(UnknownEventError):
+        Archiver(tmp_path).seal(ledger)
+
+
+def test_a_folder_with_a_gap_is_not_continued(tmp_path: Path) -> None:
+    """Writing on behind a hole would hide it."""
+    ledger = long_ledger(12)
+    Archiver(tmp_path, segment_records=4).seal(ledger)
+    (tmp_path / "000000000004-000000000008.parquet").unlink()
+    with pytest.raises(ArchiveDamagedError, match="000000000008-000000000012 follows position 4"):
+        Archiver(tmp_path)
+
+
+def test_a_full_disk_leaves_the_archive_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written has no name; with room again the archiver goes on."""
+    ledger = long_ledger(20)
+    archiver = Archiver(tmp_path, segment_records=10)
+    real = segments.os.fsync
+    calls = 0
+
+    def full(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 5:  # within the second segment
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(segments.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        archiver.seal(ledger)
+    monkeypatch.undo()
+    report = verify(tmp_path)
+    assert (report.sound, report.records) == (True, 10)
+    Archiver(tmp_path, segment_records=10).seal(ledger)
+    assert list(read_envelopes(tmp_path)) == ledger.records
+    assert not [name for name in names(tmp_path) if name.endswith(".aside")]
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from analytics.archive import Archiver
+from tests.analytics.test_archive import long_ledger
+ledger = long_ledger(3000)
+print("ready", flush=True)
+Archiver(Path(sys.argv[1]), segment_records=50).seal(ledger)
+"""
+
+
+def test_killed_at_any_moment_the_archive_is_valid_and_goes_on(tmp_path: Path) -> None:
+    """SIGKILL at random moments: each time what is there is sound, and in the end everything is there."""
+    moments = random.Random(7)
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE
+        ) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(moments.uniform(0.0, 0.15))
+            child.send_signal(signal.SIGKILL)
+        report = verify(tmp_path)
+        assert report.findings == ()
+    ledger = long_ledger(3000)
+    Archiver(tmp_path, segment_records=50).seal(ledger)
+    assert list(read_envelopes(tmp_path)) == ledger.records
+    assert verify(tmp_path).sound
+
+
+@pytest.mark.parametrize("stop_after", range(1, 7))
+def test_every_step_of_writing_a_segment_may_be_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """A death after any single write, sync or rename is no damage, and nothing is lost by it."""
+    ledger = long_ledger(20)
+    archiver = Archiver(tmp_path, segment_records=10)
+    archiver.catch_up(LedgerView(ledger, 10))
+    steps = 0
+
+    def dying(function):  # type: ignore[no-untyped-def]  # any of three signatures
+        def step(*arguments):  # type: ignore[no-untyped-def]
+            nonlocal steps
+            steps += 1
+            if steps >= stop_after:
+                raise KeyboardInterrupt
+            return function(*arguments)
+
+        return step
+
+    monkeypatch.setattr(segments.os, "fsync", dying(os.fsync))
+    monkeypatch.setattr(Path, "rename", dying(Path.rename))
+    with pytest.raises(KeyboardInterrupt):
+        archiver.catch_up(ledger)
+    monkeypatch.undo()
+    assert verify(tmp_path).findings == ()
+    Archiver(tmp_path, segment_records=10).seal(ledger)
+    assert list(read_envelopes(tmp_path)) == ledger.records
+
+
+class LedgerView:
+    """The first records of a ledger, as a reader saw it earlier."""
+
+    def __init__(self, ledger: LedgerBuilder, head: int) -> None:
+        self._ledger, self._head = ledger, head
+
+    def head(self) -> int:
+        return self._head
+
+    def read(self, start: int, limit: int) -> list[bytes]:
+        return list(self._ledger.read(start, min(limit, self._head - start)))
