@@ -20,7 +20,7 @@ from engine.state import State
 from engine.wakeup import anything_to_plan, cycle_due, someone_waits
 from schemas.catalogue import Event
 from schemas.codec import decode_event, encode_record, publish
-from schemas.decisions import EventParked, ParkedReleased
+from schemas.decisions import EventParked, ParkedReleased, PolicyActivated, RulesActivated
 from schemas.directives import Directive
 from schemas.errors import InternalError
 from schemas.reasons import Rejection
@@ -78,6 +78,13 @@ class Host:
             self._cycle(now_ms)
         # 4. Hand over what node agents are to be told once the batch is durable.
         self._batch.directives = self.state.take_directives()
+        return self._batch
+
+    def activate(self, events: Sequence[PolicyActivated | RulesActivated], now_ms: int) -> Batch:
+        """Return the batch that puts a policy or rules in force, as an operator asked."""
+        self._batch = Batch(self.state.head)
+        for event in events:
+            self.record_own(event, now_ms)
         return self._batch
 
     # --- facts --------------------------------------------------------------------------------------------------------

@@ -147,7 +147,9 @@ def price_keys(snapshot: Snapshot) -> tuple[str, ...]:
     """Return what each remembered price is of."""
     pools = [f"pool:{cluster}/{sku}" for cluster, sku in snapshot.fleet.pools]
     teams = [f"team:{team}" for team in snapshot.teams]
-    return (*pools, *teams, *(f"reservation:{r.id}" for r in snapshot.reservations))
+    reservations = [f"reservation:{r.id}" for r in snapshot.reservations]
+    steps = [f"step:{team}" for team in snapshot.teams]
+    return (*pools, *teams, *reservations, *steps)
 
 
 def remembered(snapshot: Snapshot) -> allocation.Prices:
@@ -159,10 +161,13 @@ def remembered(snapshot: Snapshot) -> allocation.Prices:
         known = dict(zip(snapshot.price_keys, snapshot.prices, strict=True))
         flat = np.array([known.get(key, 0) for key in keys], np.int64)
     pools, teams = len(snapshot.fleet.pools), len(snapshot.teams)
-    return allocation.Prices(flat[:pools], flat[pools : pools + teams], flat[pools + teams :])
+    pool, team, reservation, step = np.split(
+        flat, np.cumsum([pools, teams, len(snapshot.reservations)])
+    )
+    return allocation.Prices(pool, team, reservation, step)
 
 
 def flattened(prices: allocation.Prices) -> tuple[int, ...]:
     """Return prices as the ledger keeps them, in the order of `price_keys`."""
-    flat = np.concatenate((prices.pool, prices.team, prices.reservation))
+    flat = np.concatenate((prices.pool, prices.team, prices.reservation, prices.step))
     return tuple(int(price) for price in flat)

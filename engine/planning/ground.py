@@ -5,11 +5,10 @@ import numpy as np
 
 from engine.phases import RELEASING
 from engine.planning.eligibility import eligible_rows
-from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.snapshot import Snapshot
 from engine.tables import IntArray, JobDetail
 from schemas.decisions import Slice
 from schemas.ids import JobId
-from schemas.jobs import WorkerShape
 from schemas.kinds import Span
 from solvers import packing
 
@@ -32,8 +31,6 @@ class Ground:
             storage_free_mbps=storage,
             network_free_mbps=network,
             domain=fleet.domain,
-            cluster=fleet.pool,
-            sku=fleet.pool,
             usable=fleet.usable == 1,
         )
         self._groups = np.arange(len(fleet.names))
@@ -69,30 +66,11 @@ class Ground:
         found = self._fits.get(kind)
         if found is None:
             rows, group = self.rows(kind), self.group_of(kind)
-            workers = self._workers_per_node(rows, self._snapshot.kinds[kind].worker)
+            workers = packing.workers_per_node(self.nodes, rows, self._demand(kind))
             size = int(group.max()) + 1 if len(group) else 0
             found = np.bincount(group[rows], weights=workers, minlength=size).astype(np.int64)
             self._fits[kind] = found
         return found
-
-    def _workers_per_node(self, rows: IntArray, worker: WorkerShape) -> IntArray:
-        nodes = self.nodes
-        free = nodes.free_milli[rows]
-        if worker.devices == 0:
-            most = np.full(len(rows), 2**31, np.int64)
-        elif worker.device_milli == DEVICE_MILLI:
-            most = (free >= DEVICE_MILLI).sum(axis=1) // worker.devices
-        else:
-            most = (np.maximum(free, 0) // worker.device_milli).sum(axis=1)
-        for amount, has in (
-            (worker.cpu_milli, nodes.cpu_free_milli),
-            (worker.memory_mib, nodes.memory_free_mib),
-            (worker.storage_mbps, nodes.storage_free_mbps),
-            (worker.network_mbps, nodes.network_free_mbps),
-        ):
-            if amount:
-                most = np.minimum(most, np.maximum(has[rows], 0) // amount)
-        return most
 
     def pack(self, kind: int, group: int, workers: int) -> tuple[packing.Slice, ...] | None:
         """Return where a gang goes inside a group, or None where it does not fit. Changes nothing."""

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packing: the workers of one gang onto nodes and device slots."""
+
+from solvers.packing.gang import place_gang, workers_per_node
+from solvers.packing.nodes import (
+    GangPlacement,
+    NodeArrays,
+    PackingReason,
+    Slice,
+    WorkerDemand,
+    commit,
+    release,
+)
+
+__all__ = [
+    "GangPlacement",
+    "NodeArrays",
+    "PackingReason",
+    "Slice",
+    "WorkerDemand",
+    "commit",
+    "place_gang",
+    "release",
+    "workers_per_node",
+]

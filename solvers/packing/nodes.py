@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of packing: what is free on nodes, what a worker asks for, where a gang goes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+DEVICE_MILLI = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeArrays:
+    """What is free on N nodes of at most D device slots: scratch arrays of one solve, changed by `commit` and `release`.
+
+    `free_milli`: int64[N, D], thousandths of each slot, -1 where there is none. The rest int64[N] in the unit of their names;
+    `domain` is an index; `usable` is bool[N].
+    """
+
+    free_milli: IntArray
+    cpu_free_milli: IntArray
+    memory_free_mib: IntArray
+    storage_free_mbps: IntArray
+    network_free_mbps: IntArray
+    domain: IntArray
+    usable: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDemand:
+    """What one worker needs; `device_milli` below 1000 only with one device, `devices` 0 for CPU-only work."""
+
+    devices: int
+    device_milli: int = DEVICE_MILLI
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    storage_mbps: int = 0
+    network_mbps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Workers of a gang on one node row, and `milli` of each device slot that they hold.
+
+    Workers that share a device each hold a slot of their own; no slot is named twice.
+    """
+
+    node: int
+    slots: tuple[int, ...]
+    milli: int
+    workers: int
+
+
+class PackingReason(StrEnum):
+    """Why packing ended."""
+
+    PLACED = "placed"
+    DOES_NOT_FIT = "does_not_fit"
+    LIMIT_REACHED = "limit_reached"
+
+
+@dataclass(frozen=True, slots=True)
+class GangPlacement:
+    """The slices of a whole gang, or none and why."""
+
+    slices: tuple[Slice, ...]
+    reason: PackingReason
+
+
+def commit(nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand) -> None:
+    """Take a gang's devices and host capacity out of what is free."""
+    _move(nodes, slices, demand, -1)
+
+
+def release(nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand) -> None:
+    """Give a gang's devices and host capacity back: undoes `commit` exactly."""
+    _move(nodes, slices, demand, 1)
+
+
+def _move(
+    nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand, sign: int
+) -> None:
+    for piece in slices:
+        for slot in piece.slots:
+            nodes.free_milli[piece.node, slot] += sign * piece.milli
+        workers = sign * piece.workers
+        nodes.cpu_free_milli[piece.node] += workers * demand.cpu_milli
+        nodes.memory_free_mib[piece.node] += workers * demand.memory_mib
+        if demand.storage_mbps or demand.network_mbps:
+            nodes.storage_free_mbps[piece.node] += workers * demand.storage_mbps
+            nodes.network_free_mbps[piece.node] += workers * demand.network_mbps
