@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make `.venv` what `uv.lock` says, from Python and a package index alone.
 
-1. uv comes from the package index into `.venv-tools`, in the lock's version and with the lock's hashes.
-2. `uv sync --frozen` makes `.venv`. Where pip is told to use another index than the one the lock was made from, pip fetches
-   the same files from there: versions and hashes are the lock's in any case.
+1. uv comes from the package index into `.venv-tools`, in the lock's version and with its hashes.
+2. `uv sync --frozen` makes `.venv`. Where pip is told to use another index than the one the lock
+   was made from, pip fetches the same files from there: versions and hashes are the lock's still.
 3. A stamp in `.venv` keeps the hash of all that went in, so the next run only compares it.
 
 Only the standard library is imported: nothing else is there yet.
@@ -123,7 +123,8 @@ def other_index(environment: Mapping[str, str], pip: list[str]) -> bool:
 
 def build_with_pip(uv: Path) -> None:
     """Make `.venv` with the lock's versions and hashes, fetched the way pip is set up here."""
-    run("make .venv", [str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(VENV)])
+    made = [str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(VENV)]
+    run("make .venv", made)
     pip = [*pip_for_tools(), "--python", str(VENV / "bin" / "python"), "install", "--quiet"]
     with tempfile.TemporaryDirectory() as scratch:
         pinned = Path(scratch) / "requirements.txt"

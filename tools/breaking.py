@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say how one version of the contract breaks those who were built against an older one.
 
-A ledger is read for ever, so its contract may only grow. The rules compare two descriptor sets and know nothing of files: a
-message may move from one file of its package to another, because neither bytes nor names notice.
+A ledger is read for ever, so its contract may only grow. The rules compare two descriptor sets and
+know nothing of files: a message may move from one file of its package to another, because neither
+bytes nor names notice.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum, unique
-from typing import assert_never
+from enum import Enum, unique
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -20,55 +20,66 @@ from google.protobuf.descriptor_pb2 import (
 
 
 @unique
-class Rule(StrEnum):
-    """What a published contract promises to its readers."""
+class Rule(Enum):
+    """What a published contract promises to its readers: a name for it, and why it must hold."""
 
-    MESSAGE_KEPT = "message-kept"
-    FIELD_KEPT = "field-kept"
-    FIELD_NUMBER = "field-number"
-    FIELD_NAME = "field-name"
-    FIELD_TYPE = "field-type"
-    FIELD_LABEL = "field-label"
-    FIELD_ONEOF = "field-oneof"
-    FIELD_JSON_NAME = "field-json-name"
-    ENUM_KEPT = "enum-kept"
-    ENUM_VALUE_KEPT = "enum-value-kept"
-    ENUM_VALUE_NUMBER = "enum-value-number"
-    RESERVED_KEPT = "reserved-kept"
-    SYNTAX = "syntax"
+    def __init__(self, slug: str, promise: str) -> None:
+        """Take the two halves of a member's value."""
+        self.slug = slug
+        self.promise = promise
 
-
-def promise(rule: Rule) -> str:  # noqa: PLR0911, C901 - one line for each rule, and none forgotten
-    """Return a rule as a sentence, with its reason."""
-    match rule:
-        case Rule.MESSAGE_KEPT:
-            return "a message keeps its full name for ever: old records and old readers name it"
-        case Rule.FIELD_KEPT:
-            return "a field leaves only with its number and its name reserved, so neither comes back"
-        case Rule.FIELD_NUMBER:
-            return "a field keeps its number: bytes know fields by number alone"
-        case Rule.FIELD_NAME:
-            return "a field keeps its name: code, JSON and SQL know fields by name"
-        case Rule.FIELD_TYPE:
-            return "a field keeps its type: add a new field beside it"
-        case Rule.FIELD_LABEL:
-            return "a field stays repeated, optional or plain: each reads the others' bytes wrong"
-        case Rule.FIELD_ONEOF:
-            return "a field stays in its oneof: setting one member clears the others"
-        case Rule.FIELD_JSON_NAME:
-            return "a field keeps its JSON name"
-        case Rule.ENUM_KEPT:
-            return "an enum keeps its full name for ever"
-        case Rule.ENUM_VALUE_KEPT:
-            return "an enum keeps its values and their names: old records still hold them"
-        case Rule.ENUM_VALUE_NUMBER:
-            return "an enum value keeps its number"
-        case Rule.RESERVED_KEPT:
-            return "what was reserved stays reserved"
-        case Rule.SYNTAX:
-            return "a message keeps its file's syntax: presence and defaults hang on it"
-        case _:
-            assert_never(rule)
+    MESSAGE_KEPT = (
+        "message-kept",
+        "a message keeps its full name for ever: old records and old readers name it",
+    )
+    FIELD_KEPT = (
+        "field-kept",
+        "a field leaves only with its number and its name reserved, so neither comes back",
+    )
+    FIELD_NUMBER = (
+        "field-number",
+        "a field keeps its number: bytes know fields by number alone",
+    )
+    FIELD_NAME = (
+        "field-name",
+        "a field keeps its name: code, JSON and SQL know fields by name",
+    )
+    FIELD_TYPE = (
+        "field-type",
+        "a field keeps its type: add a new field beside it",
+    )
+    FIELD_LABEL = (
+        "field-label",
+        "a field stays repeated, optional or plain: each reads the others' bytes wrong",
+    )
+    FIELD_ONEOF = (
+        "field-oneof",
+        "a field stays in its oneof: setting one member clears the others",
+    )
+    FIELD_JSON_NAME = (
+        "field-json-name",
+        "a field keeps its JSON name",
+    )
+    ENUM_KEPT = (
+        "enum-kept",
+        "an enum keeps its full name for ever",
+    )
+    ENUM_VALUE_KEPT = (
+        "enum-value-kept",
+        "an enum keeps its values and their names: old records still hold them",
+    )
+    ENUM_VALUE_NUMBER = (
+        "enum-value-number",
+        "an enum value keeps its number",
+    )
+    RESERVED_KEPT = (
+        "reserved-kept",
+        "what was reserved stays reserved",
+    )
+    SYNTAX = (
+        "syntax",
+        "a message keeps its file's syntax: presence and defaults hang on it",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ class Break:
 
     def __str__(self) -> str:
         """Return the break as the sentence that a developer reads."""
-        return f"{self.subject}: {self.found} [{self.rule}: {promise(self.rule)}]"
+        return f"{self.subject}: {self.found} [{self.rule.slug}: {self.rule.promise}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +201,17 @@ def _enum_breaks(before: Contract, after: Contract) -> Iterator[Break]:
         for value in old.value:
             subject = f"{name}.{value.name}"
             if value.name not in now:
-                yield Break(Rule.ENUM_VALUE_KEPT, subject, f"value {value.number} is gone or renamed")
+                yield Break(
+                    Rule.ENUM_VALUE_KEPT, subject, f"value {value.number} is gone or renamed"
+                )
             elif now[value.name] != value.number:
                 found = f"number was {value.number} and is {now[value.name]}"
                 yield Break(Rule.ENUM_VALUE_NUMBER, subject, found)
 
 
-def _messages(scope: str, found: Iterable[DescriptorProto]) -> Iterator[tuple[str, DescriptorProto]]:
+def _messages(
+    scope: str, found: Iterable[DescriptorProto]
+) -> Iterator[tuple[str, DescriptorProto]]:
     for message in found:
         name = _join(scope, message.name)
         yield name, message

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hold the contract to what it promised: compare `schemas/v1/*.proto` with the committed baseline.
 
-    python -m tools.contract check      # additions pass, breaks are refused
-    python -m tools.contract accept     # the same, then the baseline becomes the contract as it is
+python -m tools.contract check      # additions pass, breaks are refused
+python -m tools.contract accept     # the same, then the baseline becomes the contract as it is
 """
 
 import sys
@@ -26,12 +26,12 @@ def bare(descriptors: FileDescriptorSet) -> FileDescriptorSet:
 
 
 def check(root: Path) -> list[Break]:
-    """Return how the contract breaks its baseline. Raises `FileNotFoundError` without a baseline."""
+    """Return how the contract breaks its baseline. Raises `FileNotFoundError` without one."""
     return breaks(FileDescriptorSet.FromString((root / BASELINE).read_bytes()), describe(root))
 
 
 def accept(root: Path) -> list[Break]:
-    """Move the baseline to the contract if nothing breaks; return what breaks, and then move nothing."""
+    """Move the baseline to the contract, unless that breaks it; return what breaks."""
     found = check(root) if (root / BASELINE).exists() else []
     if not found:
         content = bare(describe(root)).SerializeToString(deterministic=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read what the contract says about itself: names, fields, enums, and the comments beside them.
 
-protoc keeps comments apart from what they belong to, under a path of field numbers into the file's descriptor. Here the two
-are joined again, as plain values that a page can be made of.
+protoc keeps comments apart from what they belong to, under a path of field numbers into the file's
+descriptor. Here the two are joined again, as plain values that a page can be made of.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class ContractText:
 
 
 def read(descriptors: FileDescriptorSet) -> ContractText:
-    """Return the contract's text. Every message and enum is top-level, so short names are unique."""
+    """Return the contract's text. All messages and enums are top-level: short names are unique."""
     messages: dict[str, MessageText] = {}
     enums: dict[str, EnumText] = {}
     prose: list[str] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generate the wire types from `schemas/v1/*.proto`, or check that the committed ones are what they would be.
+"""Generate the wire types from `schemas/v1/*.proto`, or check that the committed ones are theirs.
 
     python -m tools.protos write
     python -m tools.protos check
@@ -29,7 +29,7 @@ def proto_files(root: Path) -> list[str]:
 
 
 def protoc(root: Path, *options: str) -> None:
-    """Run protoc over the contract; raise `ProtocError` with its complaint if it does not compile."""
+    """Run protoc over the contract. Raises `ProtocError` with what protoc says if it fails."""
     command = [sys.executable, "-m", "grpc_tools.protoc", "--proto_path=.", *options]
     done = subprocess.run(
         [*command, *proto_files(root)], cwd=root, check=False, capture_output=True, text=True
@@ -68,7 +68,7 @@ def drift(root: Path) -> list[str]:
 
 
 def rewrite(root: Path) -> None:
-    """Bring the generated files in step with the protos; leave them alone if those do not compile."""
+    """Bring the generated files in step with the protos. A `ProtocError` leaves them alone."""
     with tempfile.TemporaryDirectory() as scratch:
         generate(root, Path(scratch))
         made = generated_files(Path(scratch))
