@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archiver: ledger in, Parquet segments out, exactly once.
 
-The folder alone says where to go on: a segment's name is the range it holds, and it has its name only once it is whole. A
-segment is cut by positions, never by the clock, so the same ledger makes the same segments. What was unfinished when a
-process died is thrown away: the ledger still has it.
+The folder alone says where to go on: a segment's name is the range it holds, and it has its name
+only once it is whole. A segment is cut by positions, never by the clock, so the same ledger makes
+the same segments. What was unfinished when a process died is thrown away: the ledger still has it.
 """
 
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from analytics.chain import GENESIS, Seal, decode_seal, merkle_root, seal_file, segment_hash
-from analytics.columns import REPETITIVE, to_table
+from analytics import parquet
+from analytics.chain import (
+    GENESIS,
+    Seal,
+    decode_seal,
+    leaf,
+    merkle_root,
+    seal_file,
+    segment_hash,
+)
+from analytics.columns import chunks
 from analytics.errors import ArchiveDamagedError, LedgerGapError
 from analytics.segments import Listing, Span, list_folder, sync_folder, write_aside
 from schemas.ledger import LedgerReader
 
 SEGMENT_RECORDS = 65_536
-METADATA_PREFIX = "singlepool."
 
 
 class Archiver:
@@ -53,7 +59,7 @@ class Archiver:
         return self._next - begin
 
     def seal(self, ledger: LedgerReader) -> int:
-        """Archive all that the ledger has, the last segment as short as it may be; return how many records were archived."""
+        """Archive all that the ledger has, a short last segment too; return how many records."""
         begin = self._next
         self.catch_up(ledger)
         head = ledger.head()
@@ -84,21 +90,16 @@ def _read_span(ledger: LedgerReader, span: Span) -> list[bytes]:
 
 def _segment_content(envelopes: list[bytes], span: Span, previous: str) -> tuple[bytes, str]:
     """Return a segment's file and its root."""
-    table = to_table(envelopes, span.first)
-    root = merkle_root(table.column("leaf").to_pylist())
-    metadata = {
+    leaves = [leaf(envelope) for envelope in envelopes]
+    root = merkle_root(leaves)
+    stated = {
         "first": str(span.first),
         "end": str(span.end),
         "previous": previous,
         "root": root,
         "segment": segment_hash(span, previous, root),
     }
-    table = table.replace_schema_metadata({METADATA_PREFIX + k: v for k, v in metadata.items()})
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table, sink, compression="zstd", compression_level=1, use_dictionary=list(REPETITIVE)
-    )
-    return sink.getvalue().to_pybytes(), root
+    return parquet.encode(chunks(envelopes, leaves, span.first), stated), root
 
 
 def _publish(folder: Path, seal: Seal, content: bytes) -> None:
@@ -133,7 +134,7 @@ def _resume(folder: Path, listing: Listing) -> tuple[int, str]:
 
 
 def read_seal(folder: Path, span: Span) -> Seal:
-    """Return the seal beside a segment. Raises `ArchiveDamagedError` where there is none to read."""
+    """Return the seal beside a segment. Raises `ArchiveDamagedError` where none can be read."""
     try:
         return decode_seal((folder / span.seal_name).read_bytes())
     except (OSError, ValueError, msgspec.DecodeError) as error:

@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of an archive against its own chain, and reading it back for a replay.
 
-Every byte of every file is covered: a segment's bytes by the hash in its seal, a seal's text by being the one encoding of its
-values, the values by each other, and each seal by the next segment. What the folder alone cannot show is that its last
-segments were removed with their seals: for that, hold `ArchiveReport.seal` against one kept elsewhere.
+Every byte of every file is covered: a segment's bytes by the hash in its seal, a seal's text by
+being the one encoding of its values, the values by each other, and each seal by the next segment.
+What the folder alone cannot show is that its last segments were removed with their seals: for
+that, hold `ArchiveReport.seal` against one kept elsewhere.
 """
 
 from collections.abc import Iterator
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from msgspec import Struct
 
-from analytics.archive import METADATA_PREFIX, read_seal
+from analytics import parquet
+from analytics.archive import read_seal
 from analytics.chain import GENESIS, Seal, leaf, merkle_root, seal_file
 from analytics.errors import ArchiveDamagedError
 from analytics.segments import ASIDE_SUFFIX, Listing, Span, list_folder
+
+_CHECKED = ("position", "envelope", "leaf")
 
 
 class Damage(StrEnum):
@@ -44,7 +45,11 @@ class Finding(Struct, frozen=True):
 
 
 class ArchiveReport(Struct, frozen=True):
-    """What a check found. `seal` is the last one, to be kept elsewhere; `records` counts the positions of whole segments."""
+    """What a check found.
+
+    `records` counts the positions of the segments that are there; `seal` is the last one, to be
+    kept elsewhere.
+    """
 
     segments: int
     records: int
@@ -61,7 +66,8 @@ class ArchiveReport(Struct, frozen=True):
 def verify(folder: Path, expected_seal: str | None = None) -> ArchiveReport:
     """Check every byte of an archive and name all that is wrong.
 
-    With `expected_seal`, some segment must end in that seal: it proves that the history known then is still all there.
+    With `expected_seal`, some segment must end in that seal: it proves that the history known then
+    is still all there.
     """
     listing = list_folder(folder)
     findings = [*_range_findings(listing), *_stray_findings(listing)]
@@ -96,7 +102,8 @@ def _range_findings(listing: Listing) -> Iterator[Finding]:
             yield Finding(span.data_name, Damage.OVERLAPPING, detail)
         end = max(end, span.end)
     for span in sorted(set(listing.seals) - set(listing.data)):
-        # A process that died between naming the seal and naming the segment leaves the segment aside.
+        # A process that died between naming the seal and naming the segment leaves the segment
+        # aside.
         if span.first >= end and span.data_name + ASIDE_SUFFIX not in listing.asides:
             yield Finding(span.data_name, Damage.MISSING, "its seal is there, the segment is not")
 
@@ -139,44 +146,35 @@ def _file_findings(folder: Path, span: Span, seal: Seal) -> Iterator[Finding]:
         detail = f"its bytes hash to another value than the {seal.file} of its seal"
         yield Finding(span.data_name, Damage.CHANGED, detail)
         return
-    table = _read_table(content)
-    if table is None:
-        yield Finding(span.data_name, Damage.UNREADABLE, "its bytes are no Parquet file")
+    try:
+        contents = parquet.read(content, _CHECKED)
+    except ArchiveDamagedError as error:
+        yield Finding(span.data_name, Damage.UNREADABLE, str(error))
         return
-    detail = _content_fault(table, span, seal, content)
+    detail = _content_fault(contents, span, seal, content)
     if detail:
         yield Finding(span.data_name, Damage.CHANGED, detail)
 
 
-def _read_table(content: bytes) -> pa.Table | None:
-    try:
-        return pq.read_table(
-            pa.BufferReader(content), columns=["position", "envelope", "leaf"]
-        )
-    except (pa.ArrowException, OSError, KeyError):
-        return None
-
-
-def _content_fault(table: pa.Table, span: Span, seal: Seal, content: bytes) -> str:
-    """Return what is wrong inside a segment whose bytes are those sealed; empty where nothing is."""
-    if table.column("position").to_pylist() != list(range(span.first, span.end)):
+def _content_fault(contents: parquet.Contents, span: Span, seal: Seal, content: bytes) -> str:
+    """Return what is wrong inside a file whose bytes are those sealed; empty: nothing."""
+    if contents.columns["position"] != list(range(span.first, span.end)):
         return "its positions are not those of its name"
-    leaves = [leaf(envelope) for envelope in table.column("envelope").to_pylist()]
-    if leaves != table.column("leaf").to_pylist():
+    leaves = [leaf(envelope) for envelope in contents.columns["envelope"]]
+    if leaves != contents.columns["leaf"]:
         return "a leaf is not the hash of its envelope"
     if seal_file(span, seal.previous, merkle_root(leaves), content) != seal:
         return "its seal does not follow from its records"
-    stated = cast("dict[bytes, bytes]", table.schema.metadata or {})
-    if stated.get(f"{METADATA_PREFIX}segment".encode()) != seal.segment.encode():
+    if contents.metadata.get("segment") != seal.segment:
         return "it states another segment hash than its seal"
     return ""
 
 
 def read_envelopes(folder: Path, start: int = 0) -> Iterator[bytes]:
-    """Yield the ledger's envelopes from position `start` on, each segment checked before its first record is given.
+    """Yield the ledger's envelopes from position `start` on, each segment checked beforehand.
 
-    Raises `ArchiveDamagedError`, naming the segment, at the first thing that is wrong; the chain is followed from its beginning,
-    though the bytes of segments before `start` are not read.
+    Raises `ArchiveDamagedError`, naming the segment, at the first thing that is wrong; the chain
+    is followed from its beginning, though the bytes of segments before `start` are not read.
     """
     listing = list_folder(folder)
     for finding in _range_findings(listing):
@@ -185,14 +183,14 @@ def read_envelopes(folder: Path, start: int = 0) -> Iterator[bytes]:
     for span in listing.data:
         seal = read_seal(folder, span)
         if seal.previous != previous or seal.span != span:
-            msg = f"{span.data_name}: its seal does not follow from the one before; run archive verify"
+            msg = f"{span.data_name}: its seal does not follow from the one before"
             raise ArchiveDamagedError(msg)
         previous = seal.seal
         if span.end > start:
             for finding in _file_findings(folder, span, seal):
                 raise ArchiveDamagedError(_sentence(finding))
-            table = pq.read_table(folder / span.data_name, columns=["envelope"])
-            envelopes: list[bytes] = table.column("envelope").to_pylist()
+            content = (folder / span.data_name).read_bytes()
+            envelopes: list[bytes] = parquet.read(content, ["envelope"]).columns["envelope"]
             yield from envelopes[max(0, start - span.first) :]
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The documented views: which there are, in which order they are created, what their comments say.
 
-A view is one `.sql` file whose leading comment is its documentation: what it is, its grain, what it shows, and a line per column.
-The comments are put on the views and columns themselves and make `docs/views.md`.
+A view is one `.sql` file whose leading comment is its documentation: what it is, its grain, what
+it shows, and a line per column. The comments are put on the views and columns themselves and make
+`docs/views.md`.
 """
 
 import re
@@ -55,14 +56,14 @@ BASICS = (
     "CREATE SCHEMA derived",
     "CREATE MACRO moment(ms) AS epoch_ms(ms::BIGINT)",
     "CREATE MACRO job_id(job) AS job.tenant || '/' || job.name || '@' || job.generation",
-    # A row is in force at a cut if the record that made it so is among those before the cut, and the one that ended it is not.
-    "CREATE MACRO in_force(from_position, to_position, cut) AS "
-    "from_position < cut AND (to_position IS NULL OR to_position >= cut)",
-    # Through text, since a macro's argument may be a number, a timestamp or a literal of either.
-    "CREATE MACRO instant_ms(t) AS coalesce("
-    "try_cast(t::VARCHAR AS BIGINT), epoch_ms(try_cast(t::VARCHAR AS TIMESTAMP)))",
-    "CREATE MACRO cut_at(t) AS "
-    "(SELECT count(*) FROM records WHERE recorded_ms <= instant_ms(t))",
+    # In force at a cut: the record that made it so lies before the cut, the one that ended it not.
+    """CREATE MACRO in_force(from_position, to_position, cut) AS
+    from_position < cut AND (to_position IS NULL OR to_position >= cut)""",
+    # Through text, since an argument may be a number, a timestamp or a literal of either.
+    """CREATE MACRO instant_ms(t) AS coalesce(
+    try_cast(t::VARCHAR AS BIGINT), epoch_ms(try_cast(t::VARCHAR AS TIMESTAMP)))""",
+    """CREATE MACRO cut_at(t) AS
+    (SELECT count(*) FROM records WHERE recorded_ms <= instant_ms(t))""",
 )
 """What the views are written with."""
 
@@ -79,8 +80,8 @@ class Column(Struct, frozen=True):
 class View(Struct, frozen=True):
     """One documented view, table or macro.
 
-    A table is a view that is computed once, when the history is opened, since many others read from it. `signature` is how it is
-    used: `jobs`, `jobs_at(t)`.
+    A table is a view that is computed once, when the history is opened, since many others read
+    from it. `signature` is how it is used: `jobs`, `jobs_at(t)`.
     """
 
     kind: str

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hashes that tie an archive together.
 
-A record's leaf is the SHA-256 of its envelope. A segment's root is the Merkle root over its leaves, its inner nodes and the split at the
-largest power of two as in RFC 6962, section 2.1; a leaf needs no prefix, since no envelope starts with the byte 1 that inner
-nodes start with. A segment's hash covers the seal before it, its range and its root, and stands in the Parquet file itself.
-Its seal covers that hash and every byte of the file, and is where the next segment's hash starts: so the last seal fixes all
-that the archive holds.
+A record's leaf is the SHA-256 of its envelope. A segment's root is the Merkle root over its
+leaves, its inner nodes and the split at the largest power of two as in RFC 6962, section 2.1; a
+leaf needs no prefix, since no envelope starts with the byte 1 that inner nodes start with. A
+segment's hash covers the seal before it, its range and its root, and stands in the Parquet file
+itself. Its seal covers that hash and every byte of the file, and is where the next segment's hash
+starts: so the last seal fixes all that the archive holds.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ GENESIS = sha256(b"singlepool archive v1").hexdigest()
 class Seal(Struct, frozen=True):
     """What is fixed of one segment; hashes are lower-case hexadecimal SHA-256.
 
-    `segment` covers `previous`, the range and `root`; `seal` covers `segment`, `size_bytes` and `file`.
+    `segment` covers `previous`, the range and `root`; `seal` covers `segment`, `size_bytes` and
+    `file`.
     """
 
     first: int
@@ -53,7 +55,8 @@ def leaf(envelope: bytes) -> bytes:
 def merkle_root(leaves: Sequence[bytes]) -> str:
     """Return the Merkle root over at least one leaf.
 
-    Pairing level by level, the odd one out carried up as it is, gives the same tree as RFC 6962's recursive split.
+    Pairing level by level, the odd one out carried up as it is, gives the same tree as RFC 6962's
+    recursive split.
     """
     level = list(leaves)
     while len(level) > 1:

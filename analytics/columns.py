@@ -1,53 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a segment's columns hold, and how envelopes become columns.
 
-All work per record is a handful of C calls; nothing builds a row. `data` is the domain event as JSON, so old versions arrive
-upcast; `envelope` keeps the very bytes of the ledger, from which the ledger can be rebuilt.
+All work per record is a handful of C calls; nothing builds a row. `data` is the domain event as
+JSON, so old versions arrive upcast; `envelope` keeps the very bytes of the ledger, from which the
+ledger can be rebuilt.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import msgspec
-import pyarrow as pa
 
-from analytics.chain import leaf
 from analytics.errors import LedgerGapError
+from analytics.parquet import Chunk
 from schemas import fleet, jobs
 from schemas.catalogue import CATALOGUE, Event
 from schemas.codec import Envelope, decode_event, open_envelope
 from schemas.errors import UnknownEventError
 
-SCHEMA = pa.schema(
-    [
-        ("position", pa.int64()),
-        ("recorded_ms", pa.int64()),
-        ("ce_type", pa.string()),
-        ("cause", pa.int64()),
-        ("job", pa.string()),
-        ("attempt", pa.int64()),
-        ("node", pa.string()),
-        ("data", pa.string()),
-        ("ce_id", pa.string()),
-        ("ce_source", pa.string()),
-        ("ce_subject", pa.string()),
-        ("ce_time", pa.string()),
-        ("correlation_id", pa.string()),
-        ("causation_id", pa.string()),
-        ("envelope", pa.binary()),
-        ("leaf", pa.binary(32)),
-    ]
-)
-"""Columns of a segment. `cause`, `job`, `attempt`, `node` are null where the event names none; `data` is null where this build does
-not know the type and the envelope says that it may be passed over."""
-
-REPETITIVE = ("ce_type", "job", "node", "ce_source", "ce_subject", "ce_time", "correlation_id")
-"""Columns worth a dictionary."""
-
-BATCH_RECORDS = 2_048
-"""Records turned into columns at once: few enough that their values die young and never burden the garbage collector."""
+CHUNK_RECORDS = 2_048
+"""Records turned into columns at once: few enough that the garbage collector sees few of them."""
 
 # What an event says about one subject: an id, an attempt, or None.
 _Getter = Callable[[Any], Any]
@@ -77,7 +51,7 @@ def _attempt_getter(event: type[Event]) -> _Getter:
     return attrgetter("attempt") if "attempt" in event.__struct_fields__ else _nothing
 
 
-_SUBJECTS: Mapping[type[Event], tuple[_Getter, _Getter, _Getter]] = MappingProxyType(
+_SUBJECTS: Mapping[type, tuple[_Getter, _Getter, _Getter]] = MappingProxyType(
     {
         entry.event: (
             _job_getter(entry.event),
@@ -90,34 +64,32 @@ _SUBJECTS: Mapping[type[Event], tuple[_Getter, _Getter, _Getter]] = MappingProxy
 _UNKNOWN = (_nothing, _nothing, _nothing)
 
 
-def to_table(envelopes: Sequence[bytes], first: int) -> pa.Table:
-    """Return the columns of consecutive records, of which the first is at position `first`.
+def chunks(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> Iterator[Chunk]:
+    """Yield the columns of consecutive records, of which the first is at position `first`.
 
-    Raises `LedgerGapError` where a record's position is not the next one, and the codec's errors for records that this build
-    cannot read.
+    Raises `LedgerGapError` where a record's position is not the next one, and the codec's errors
+    for records that this build cannot read.
     """
-    batches = [
-        _to_batch(envelopes[at : at + BATCH_RECORDS], first + at)
-        for at in range(0, len(envelopes), BATCH_RECORDS)
-    ]
-    return pa.Table.from_batches(batches, schema=SCHEMA)
+    for at in range(0, len(envelopes), CHUNK_RECORDS):
+        part = slice(at, at + CHUNK_RECORDS)
+        yield _chunk(envelopes[part], leaves[part], first + at)
 
 
-def _to_batch(envelopes: Sequence[bytes], first: int) -> pa.RecordBatch:
+def _chunk(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> Chunk:
     opened = [open_envelope(data) for data in envelopes]
     _check_positions(opened, first)
     published = [envelope.published for envelope in opened]
     origins = [p.origin for p in published]
     events = [_decode(envelope) for envelope in opened]
-    getters = [_SUBJECTS.get(type(event), _UNKNOWN) for event in events]  # type: ignore[arg-type]
-    columns: tuple[Iterable[object], ...] = (
+    subjects = [_SUBJECTS.get(type(event), _UNKNOWN) for event in events]
+    return (  # in the order of `parquet.COLUMNS`
         [e.position for e in opened],
         [e.recorded_ms for e in opened],
         [p.ce_type for p in published],
         [e.cause for e in opened],
-        [g[0](event) for g, event in zip(getters, events, strict=True)],
-        [g[1](event) for g, event in zip(getters, events, strict=True)],
-        [g[2](event) for g, event in zip(getters, events, strict=True)],
+        [job(event) for (job, _, _), event in zip(subjects, events, strict=True)],
+        [attempt(event) for (_, attempt, _), event in zip(subjects, events, strict=True)],
+        [node(event) for (_, _, node), event in zip(subjects, events, strict=True)],
         _texts(events),
         [o.ce_id for o in origins],
         [o.ce_source for o in origins],
@@ -126,10 +98,8 @@ def _to_batch(envelopes: Sequence[bytes], first: int) -> pa.RecordBatch:
         [o.correlation_id for o in origins],
         [o.causation_id for o in origins],
         envelopes,
-        map(leaf, envelopes),
+        leaves,
     )
-    arrays = [pa.array(c, type=f.type) for c, f in zip(columns, SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def _check_positions(opened: Sequence[Envelope], first: int) -> None:

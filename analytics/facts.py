@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One typed view per event type, made from the contract: `fact.job_submitted`, `fact.plan_committed`.
+"""One typed view per event type, made from the contract: `fact.job_submitted` and so on.
 
-A record's `data` is JSON; these views give it back with the types of the domain struct, so the documented views never parse
-anything. Enumerations stay numbers here; `tier_name(n)` and its like give their names.
+A record's `data` is JSON; these views give it back with the types of the domain struct, so the
+documented views never parse anything. Enumerations stay numbers here; `tier_name(n)` and its like
+give their names.
 """
 
 import re
 from collections.abc import Mapping
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -30,7 +31,7 @@ NAMED_KINDS: Mapping[str, type[IntEnum]] = MappingProxyType(
 )
 """Macros that turn a number of the contract into its name."""
 
-_QUESTIONS = MappingProxyType(
+_QUESTIONS: Mapping[type[StrEnum], str] = MappingProxyType(
     {
         Reason: "why a job does not run",
         Rejection: "why an event was refused",
@@ -53,7 +54,8 @@ def fact_statements() -> list[str]:
 def _fact_statement(entry: EventType) -> str:
     structure = msgspec.json.encode(_structure(entry.event)).decode()
     return (
-        f"CREATE VIEW fact.{fact_name(entry)} AS "
+        # Of names and types of the contract only.
+        f"CREATE VIEW fact.{fact_name(entry)} AS "  # noqa: S608
         f"SELECT position, recorded_ms, cause, unnest(from_json(data, '{structure}')) "
         f"FROM records WHERE ce_type = '{entry.ce_type}'"
     )
@@ -75,7 +77,7 @@ def _structure(hint: Any) -> object:  # noqa: ANN401  # a type hint has no stati
 
 def name_statements() -> list[str]:
     """Return the macros that name the contract's numbers, and the table of reasons."""
-    macros = []
+    macros: list[str] = []
     for macro, kind in NAMED_KINDS.items():
         cases = " ".join(f"WHEN {int(m)} THEN '{m.name.lower()}'" for m in kind)
         macros.append(f"CREATE MACRO {macro}(number) AS CASE number {cases} END")

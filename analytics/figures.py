@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+# pyright: reportUnknownMemberType=false
+# altair's own signatures take untyped keywords, which strict mode counts against each call.
 """Pictures from the history: one Vega-Lite specification gives the PNG and the self-contained page.
 
-"Before and after the single pool" shows two runs of the same jobs on the same devices above each other, on shared axes: what there is,
-what teams own and use themselves, and what each tier uses. Every value is an exact mean over its bucket and is drawn as the step it is.
+"Before and after the single pool" shows two runs of the same jobs on the same devices above each
+other, on shared axes: what there is, what teams own and use themselves, and what each tier uses.
+Every value is an exact mean over its bucket and is drawn as the step it is.
 """
 
 from collections.abc import Sequence
@@ -20,11 +23,19 @@ _WIDTH_PX, _HEIGHT_PX = 900, 250
 _PNG_SCALE = 2
 _TIER_COLOURS = {"premium": "#17456b", "standard": "#4f97c7", "basic": "#bfdcef"}
 """One hue, darker for the higher promise: the order reads without colour, too."""
-_CAPACITY, _RESERVED, _IN_USE = "total capacity", "reserved by teams", "reserved, in use by its owner"
+_CAPACITY, _RESERVED, _IN_USE = (
+    "total capacity",
+    "reserved by teams",
+    "reserved, in use by its owner",
+)
 _LINE_COLOURS = {_CAPACITY: "#1c1c1c", _RESERVED: "#c8442f", _IN_USE: "#c8442f"}
 _LINE_DASHES = {_CAPACITY: [1, 0], _RESERVED: [2, 3], _IN_USE: [6, 2]}
 _HEADROOM = 1.06
 """How far the axis goes beyond the capacity, so that its line is seen whole."""
+_SUBTITLE = (
+    "Same jobs, same devices. Filled: devices held by jobs, by tier, stacked; "
+    "every step is the mean over {}."
+)
 
 Specification = dict[str, Any]
 """A Vega-Lite specification: JSON by definition."""
@@ -38,7 +49,7 @@ class Run(Struct, frozen=True):
 
 
 class _Drawn(Struct, frozen=True):
-    """Values of one panel. `used` is the share of device time held, `useful` that with progress, both per cent."""
+    """Values of one panel; `used` and `useful` are device time held and with progress, per cent."""
 
     areas: list[dict[str, object]]
     lines: list[dict[str, object]]
@@ -52,7 +63,8 @@ def before_and_after(
 ) -> Specification:
     """Return the picture of two runs, cut at recorded time `until_ms` where that is given.
 
-    Buckets are an hour wide, and wider where the window is longer than three weeks, so that a step stays visible.
+    Buckets are an hour wide, and wider where the window is longer than three weeks, so that a step
+    stays visible.
     """
     width_ms = _bucket_width(before.history, until_ms)
     drawn = [_read(run.history, width_ms, until_ms) for run in (before, after)]
@@ -67,10 +79,7 @@ def before_and_after(
         .properties(
             title=alt.TitleParams(
                 title or "Before and after the single pool",
-                subtitle=[
-                    "Same jobs, same devices. Filled: devices held by jobs, by tier, stacked; "
-                    f"every step is the mean over {_width_text(width_ms)}."
-                ],
+                subtitle=_SUBTITLE.format(_width_text(width_ms)),
                 anchor="start",
                 fontSize=20,
                 subtitleFontSize=13,
@@ -102,10 +111,9 @@ def write_html(specification: Specification, path: Path) -> None:
 
 
 def _bucket_width(history: DuckDBPyConnection, until_ms: int | None) -> int:
-    row = history.execute("SELECT first_ms, last_ms FROM history").fetchone()
-    first_ms, last_ms = row if row else (0, 0)
-    span_ms = min(last_ms, until_ms or last_ms) - first_ms
-    return HOUR_MS * max(1, -(-span_ms // (21 * 24 * HOUR_MS)))
+    first_ms, last_ms = history.execute("SELECT first_ms, last_ms FROM history").fetchall()[0]
+    end_ms: int = last_ms if until_ms is None else min(last_ms, until_ms)
+    return HOUR_MS * max(1, -(-(end_ms - int(first_ms)) // (21 * 24 * HOUR_MS)))
 
 
 def _width_text(width_ms: int) -> str:
@@ -149,12 +157,12 @@ def _line(name: str, points: Sequence[tuple[int, float]]) -> list[dict[str, obje
     return [{"at": at_ms, "line": name, "devices": round(value, 2)} for at_ms, value in points]
 
 
-def _panel(name: str, drawn: _Drawn, top: float, *, first: bool) -> alt.LayerChart:
+def _panel(name: str, drawn: _Drawn, top: float, *, first: bool) -> alt.FacetChart | alt.LayerChart:
     caption = f"{drawn.used:.1f} % of device time in use, {drawn.useful:.1f} % making progress"
     layers = alt.layer(
         _areas(drawn.areas, top, first=first), _lines(drawn.lines, first=first)
     ).resolve_scale(color="independent", strokeDash="independent")
-    panel: alt.LayerChart = layers.properties(
+    panel: alt.FacetChart | alt.LayerChart = layers.properties(
         width=_WIDTH_PX,
         height=_HEIGHT_PX,
         title=alt.TitleParams(

@@ -35,7 +35,9 @@ def _check_reads_only(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise QueryError(msg)
     kind = found[0].type.name
     if kind not in _READS:
-        msg = f"a query reads (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN); this one is {kind}"
+        msg = (
+            f"a query reads (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN); this one is {kind}"
+        )
         raise QueryError(msg)
 
 

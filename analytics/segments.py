@@ -2,8 +2,8 @@
 """Names of the archive's files, and how a file is written so that it is whole or not there.
 
 A segment holds the records of one range of positions and is named by it, the end excluded:
-`000000000000-000000065536.parquet`. Its seal lies beside it in a small `.json` file of the same stem. What is not finished carries
-`.aside` behind its name and means nothing.
+`000000000000-000000065536.parquet`. Its seal lies beside it in a small `.json` file of the same
+stem. What is not finished carries `.aside` behind its name and means nothing.
 """
 
 import os

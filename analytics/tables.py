@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One way to show rows, for every command: as a table for people, as JSON, NDJSON or CSV for programs, from the same values."""
+"""One way to show rows, for every command: a table for people; JSON, NDJSON, CSV for programs."""
 
 import csv
 import datetime as dt
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from io import StringIO
+from typing import cast
 
 from msgspec import Struct
 from rich import box
@@ -38,7 +39,7 @@ class Grid(Struct, frozen=True):
 
 
 def show(grid: Grid, output: Output, console: Console) -> None:
-    """Write a grid to a console: a table with rules on a terminal, otherwise exactly the text of `render`."""
+    """Write a grid to a console: ruled on a terminal, otherwise exactly the text of `render`."""
     match output:
         case Output.TABLE if console.is_terminal:
             console.print(_table(grid, plain=False))
@@ -49,7 +50,8 @@ def show(grid: Grid, output: Output, console: Console) -> None:
 def render(grid: Grid, output: Output) -> str:
     """Return a grid as text that ends in a newline; empty for NDJSON without rows.
 
-    Times are ISO 8601, UTC where no zone is given by the view; what is no number in JSON (NaN, infinities) is null.
+    Times are ISO 8601, UTC where no zone is given by the view; what is no number in JSON (NaN,
+    infinities) is null.
     """
     match output:
         case Output.TABLE:
@@ -101,9 +103,10 @@ def _plain(value: object) -> object:  # noqa: PLR0911  # one return per kind of 
         case bytes():
             return value.hex()
         case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
+            items = cast("dict[object, object]", value).items()
+            return {str(key): _plain(item) for key, item in items}
         case list() | tuple():
-            return [_plain(item) for item in value]
+            return [_plain(item) for item in cast("Sequence[object]", value)]
         case _:
             return str(value)
 
@@ -132,19 +135,18 @@ def _is_numeric(values: Sequence[object]) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return a value as people read it: no digits without meaning, times to the second where they are whole."""
+    """Return a value as people read it, without digits that mean nothing."""
     match value:
         case None:
-            return ""
+            text = ""
         case bool():
-            return "yes" if value else "no"
-        case int():
-            return str(value)
+            text = "yes" if value else "no"
         case float() | Decimal():
-            return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
+            text = f"{value:,.4g}" if -1 < value < 1 else f"{value:,.2f}"
         case dt.datetime():
-            return value.isoformat(sep=" ", timespec="milliseconds").removesuffix(".000")
+            text = value.isoformat(sep=" ", timespec="milliseconds").removesuffix(".000")
         case dict() | list() | tuple():
-            return json.dumps(_plain(value), ensure_ascii=False)
+            text = json.dumps(_plain(cast("object", value)), ensure_ascii=False)
         case _:
-            return str(_plain(value))
+            text = str(_plain(value))
+    return text

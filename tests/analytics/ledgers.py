@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small ledgers written by hand, for tests of the archive and its views.
 
-They follow the contract's state model as the engine does, but are told step by step, so that every figure of a view can be worked
-out on paper. Times are milliseconds from 0, so that minutes are easy to see.
+They follow the contract's state model as the engine does, but are told step by step, so that every
+figure of a view can be worked out on paper. Times are milliseconds from 0, so that minutes are
+easy to see.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ class LedgerBuilder:
     """A ledger in memory: a reader of what was put on it, in order."""
 
     def __init__(self) -> None:
+        """Start empty, at time 0."""
         self.records: list[bytes] = []
         self.now_ms = 0
 
@@ -67,9 +69,7 @@ def declare_fleet(ledger: LedgerBuilder, nodes: Iterable[str], devices: int = 8)
     ledger.put_all(
         fleet.SkuDeclared(fleet.Sku(SkuName("v100"), 1, SkuKind.GPU, "nvidia", 32_768)),
         fleet.RegionDeclared(fleet.Region(RegionName("north"), 1)),
-        fleet.ClusterDeclared(
-            fleet.Cluster(ClusterName("north-1"), 1, RegionName("north"), 1_000)
-        ),
+        fleet.ClusterDeclared(fleet.Cluster(ClusterName("north-1"), 1, RegionName("north"), 1_000)),
         fleet.DomainDeclared(fleet.Domain(DomainName("rack"), 1, ClusterName("north-1"))),
     )
     for name in nodes:
@@ -104,7 +104,7 @@ def reservation(team: str, devices: int, generation: int = 1) -> tenants.Reserva
     return tenants.Reservation(TENANT, team, f"{team}-own", generation, (), (), devices)
 
 
-def submit(  # noqa: PLR0913  # a job has these fields
+def submit(
     ledger: LedgerBuilder,
     name: str,
     team: str = "vision",

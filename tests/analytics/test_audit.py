@@ -5,12 +5,11 @@ import shutil
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics import parquet
 from analytics.archive import Archiver, read_seal
 from analytics.audit import Damage, read_envelopes, verify
 from analytics.chain import Seal, leaf, merkle_root, seal_file
@@ -45,10 +44,12 @@ def test_a_sound_archive_has_no_findings(archive: Path) -> None:
     assert verify(archive, expected_seal=report.seal).sound
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(data=st.data())
 def test_every_changed_byte_is_found(copy: Path, data: st.DataObject) -> None:
-    """Any byte of any file, changed to any other value, is found and its segment named; nothing is read past it."""
+    """Any byte of any file, changed to any value, is found and named; nothing is read past it."""
     path = data.draw(st.sampled_from(sorted(copy.iterdir())))
     content = path.read_bytes()
     at = data.draw(st.integers(0, len(content) - 1))
@@ -80,7 +81,9 @@ def test_a_missing_segment_is_named(copy: Path) -> None:
         list(read_envelopes(copy))
 
 
-def test_a_removed_last_segment_is_named_by_its_seal_or_by_a_seal_kept_elsewhere(copy: Path) -> None:
+def test_a_removed_last_segment_is_named_by_its_seal_or_by_a_seal_kept_elsewhere(
+    copy: Path,
+) -> None:
     """With its seal still there it is named; without, only who kept the last seal can tell."""
     kept = verify(copy).seal
     (copy / f"{THIRD}.parquet").unlink()
@@ -122,39 +125,39 @@ def test_unfinished_files_are_no_damage(copy: Path) -> None:
     assert list_folder(copy).asides == ()
 
 
+def forge(folder: Path, span: Span, column: str, values: list[object]) -> None:
+    """Put other values into a column, and renew all that the segment says of itself."""
+    path, seal = folder / span.data_name, read_seal(folder, span)
+    contents = parquet.read(path.read_bytes(), parquet.COLUMNS)
+    columns = {**contents.columns, column: values}
+    path.write_bytes(parquet.encode([tuple(columns.values())], contents.metadata))
+    new = seal_file(span, seal.previous, seal.root, path.read_bytes())
+    (folder / span.seal_name).write_bytes(new.encode())
+
+
 def test_a_rewritten_segment_breaks_the_chain(copy: Path) -> None:
-    """Someone who changes a record and makes all hashes of its segment anew is betrayed by the next segment."""
-    span = Span(10, 20)
-    table = pq.read_table(copy / span.data_name)
-    at = table.schema.get_field_index("data")
-    forged = table.set_column(at, table.field(at), pa.array(["{}"] * 10, pa.string()))
-    pq.write_table(forged, copy / span.data_name)
-    seal = read_seal(copy, span)
-    new = seal_file(span, seal.previous, seal.root, (copy / span.data_name).read_bytes())
-    (copy / span.seal_name).write_bytes(new.encode())
+    """Who changes a record and renews all hashes of its segment is betrayed by the next one."""
+    forge(copy, Span(10, 20), "data", ["{}"] * 10)
     assert damages(copy) == [(f"{THIRD}.parquet", Damage.UNCHAINED)]
 
 
 def test_a_record_that_is_not_its_leaf_is_named(copy: Path) -> None:
     """Even with a seal that fits the file, envelopes and leaves must belong together."""
-    span = Span(20, 30)
-    table = pq.read_table(copy / span.data_name)
-    at = table.schema.get_field_index("envelope")
-    envelopes = table.column("envelope").to_pylist()
-    forged = table.set_column(
-        at, table.field(at), pa.array([envelopes[1], *envelopes[1:]], pa.binary())
-    )
-    pq.write_table(forged, copy / span.data_name)
-    seal = read_seal(copy, span)
-    new = seal_file(span, seal.previous, seal.root, (copy / span.data_name).read_bytes())
-    (copy / span.seal_name).write_bytes(new.encode())
+    forge(copy, Span(20, 30), "envelope", [b"forged"] * 10)
     (finding,) = verify(copy).findings
     assert (finding.name, finding.damage) == (f"{THIRD}.parquet", Damage.CHANGED)
     assert "leaf" in finding.detail
 
 
+def test_records_at_other_positions_than_the_name_says_are_named(copy: Path) -> None:
+    """A segment renamed or reordered does not pass for another."""
+    forge(copy, Span(20, 30), "position", list(range(21, 31)))
+    (finding,) = verify(copy).findings
+    assert (finding.name, "positions" in finding.detail) == (f"{THIRD}.parquet", True)
+
+
 def test_the_merkle_root_is_the_one_of_rfc_6962() -> None:
-    """The root splits at the largest power of two below the count, as the recursive definition does."""
+    """Pairing by level splits at the largest power of two, as the recursive definition does."""
 
     def recursive(leaves: list[bytes]) -> bytes:
         if len(leaves) == 1:

@@ -25,8 +25,8 @@ from tests.analytics.ledgers import (
 NONE = JobId("")
 
 
-def rows(history: DuckDBPyConnection, sql: str) -> list[tuple[object, ...]]:
-    return history.execute(sql).fetchall()
+def rows(history: DuckDBPyConnection, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+    return history.execute(sql, parameters).fetchall()
 
 
 @pytest.fixture
@@ -42,8 +42,9 @@ def world() -> LedgerBuilder:
 def displace(world: LedgerBuilder) -> tuple[JobId, JobId]:
     """A basic job is suspended at minute 10 for a premium one, and resumed at 30.
 
-    Minute 0 submitted, 1 launched on a, 2 started; 10 suspend ordered, 13 released; the premium job, submitted at 10, waits for it, starts
-    at 14 and finishes at 25; the basic one is launched again at 26, resumes at 30 and finishes at 40.
+    Minute 0 submitted, 1 launched on a, 2 started; 10 suspend ordered, 13 released; the premium
+    job, submitted at 10, waits for it, starts at 14 and finishes at 25; the basic one is launched
+    again at 26, resumes at 30 and finishes at 40.
     """
     low = submit(world, "low", "speech")
     world.at(1).put(launch(low, 1, piece("a")))
@@ -98,19 +99,18 @@ def test_an_attempt_is_one_row_with_its_times(world: LedgerBuilder, tmp_path: Pa
 def test_a_job_is_one_row_with_its_wait_its_pause_and_its_device_time(
     world: LedgerBuilder, tmp_path: Path
 ) -> None:
-    """The wait before the first start, the pause and the device fraction are as defined in the glossary."""
+    """The first wait, the pause and the device fraction are as the glossary defines them."""
     low, _ = displace(world)
     found = rows(
         world.history(tmp_path),
         "SELECT wait_ms // 60000, completion_ms // 60000, suspended_ms // 60000, attempts, moves, "
         "outcome, phase, held_device_ms // 60000, useful_device_ms // 60000, "
         "due_device_ms // 60000, device_fraction, lost_device_ms "
-        f"FROM jobs WHERE job = '{low}'",
+        "FROM jobs WHERE job = ?",
+        low,
     )
     # Held 1-13 and 26-40, progress 2-10 and 30-40, due 2-40, eight devices each.
-    assert found == [
-        (2, 40, 20, 2, 1, "finished", "finished", 26 * 8, 18 * 8, 38 * 8, 18 / 38, 0)
-    ]
+    assert found == [(2, 40, 20, 2, 1, "finished", "finished", 26 * 8, 18 * 8, 38 * 8, 18 / 38, 0)]
 
 
 def test_a_preemption_names_who_gained_and_what_it_cost(
@@ -152,9 +152,7 @@ def test_phases_follow_the_state_model(world: LedgerBuilder, tmp_path: Path) -> 
     ]
 
 
-def test_waits_keep_the_first_start_apart_from_pauses(
-    world: LedgerBuilder, tmp_path: Path
-) -> None:
+def test_waits_keep_the_first_start_apart_from_pauses(world: LedgerBuilder, tmp_path: Path) -> None:
     """A job waits once for its first start and once more for each pause."""
     low, high = displace(world)
     world.put(decisions.VerdictReached(high, "placed", 0, 0))
@@ -171,7 +169,7 @@ def test_waits_keep_the_first_start_apart_from_pauses(
 
 
 def test_as_of_shows_each_moment_as_it_was(world: LedgerBuilder, tmp_path: Path) -> None:
-    """`jobs_at` takes milliseconds, a timestamp or a position, and shows holders and progress at that moment."""
+    """`jobs_at` takes milliseconds, a timestamp or a position, and shows that very moment."""
     low, high = displace(world)
     history = world.history(tmp_path)
     at = "SELECT job, phase, held_milli, useful_milli FROM jobs_at({}) ORDER BY job DESC"
@@ -244,9 +242,9 @@ def test_a_migration_moves_a_job_in_two_attempts(world: LedgerBuilder, tmp_path:
         history,
         "SELECT attempt, node, from_ms // 60000, to_ms // 60000 FROM allocations ORDER BY attempt",
     ) == [(1, "a", 0, 7), (2, "b", 7, 10)]
-    assert rows(history, "SELECT kind, gains, device_milli, pause_ms // 60000 FROM preemptions") == [
-        ("migrate", None, 8_000, 4)
-    ]
+    assert rows(
+        history, "SELECT kind, gains, device_milli, pause_ms // 60000 FROM preemptions"
+    ) == [("migrate", None, 8_000, 4)]
     assert rows(history, "SELECT phase, from_ms // 60000 FROM phases ORDER BY from_position") == [
         ("queued", 0),
         ("starting", 0),
@@ -273,7 +271,8 @@ def test_a_growing_gang_holds_from_the_order_and_counts_as_the_rules_say(
     world.at(12).put(jobs.JobFinished(job, 1))
     history = world.history(tmp_path)
     assert rows(
-        history, "SELECT node, sum(to_ms - from_ms) // 60000 FROM allocations GROUP BY node ORDER BY node"
+        history,
+        "SELECT node, sum(to_ms - from_ms) // 60000 FROM allocations GROUP BY node ORDER BY node",
     ) == [("a", 12), ("b", 12)]
     assert rows(history, "SELECT useful_device_ms // 480000, moves FROM jobs") == [
         (useful_minutes, 0)
@@ -283,7 +282,7 @@ def test_a_growing_gang_holds_from_the_order_and_counts_as_the_rules_say(
 def test_a_shrinking_gang_gives_its_devices_up_with_the_report(
     world: LedgerBuilder, tmp_path: Path
 ) -> None:
-    """Devices of a shrink are held until the report, and whoever waits for them holds them from then."""
+    """Devices of a shrink are held until the report, then by whoever waited for them."""
     job = submit(world, "elastic", workers=(1, 2))
     world.put(launch(job, 1, piece("a"), piece("b")))
     world.put(jobs.JobStarted(job, 1))
@@ -296,7 +295,8 @@ def test_a_shrinking_gang_gives_its_devices_up_with_the_report(
     history = world.history(tmp_path)
     assert rows(
         history,
-        "SELECT job, node, from_ms // 60000, to_ms // 60000 FROM allocations ORDER BY from_ms, node",
+        "SELECT job, node, from_ms // 60000, to_ms // 60000 FROM allocations "
+        "ORDER BY from_ms, node",
     ) == [(job, "a", 0, 8), (job, "b", 0, 8), (job, "a", 8, 20), (high, "b", 8, None)]
     assert rows(
         history, "SELECT kind, gains, device_milli, release_ms // 60000 FROM preemptions"
@@ -320,24 +320,34 @@ def test_a_lost_node_ends_progress_and_throws_back_to_the_checkpoint(
     assert rows(history, "SELECT job, device_ms // 60000 FROM lost_work") == [(job, 6 * 8)]
     assert rows(
         history,
-        "SELECT failures, moves, lost_device_ms // 60000, useful_device_ms // 60000, suspended_ms // 60000 FROM jobs",
+        "SELECT failures, moves, lost_device_ms // 60000, useful_device_ms // 60000, "
+        "suspended_ms // 60000 FROM jobs",
     ) == [(1, 0, 48, (16 + 9) * 8, 5)]
-    assert rows(
-        history, "SELECT phase FROM phases ORDER BY from_position"
-    ) == [(p,) for p in ("queued", "starting", "running", "stopping", "suspended", "starting", "running", "finished")]
+    assert rows(history, "SELECT phase FROM phases ORDER BY from_position") == [
+        (p,)
+        for p in (
+            "queued",
+            "starting",
+            "running",
+            "stopping",
+            "suspended",
+            "starting",
+            "running",
+            "finished",
+        )
+    ]
     assert rows(history, "SELECT node, health, usable_devices FROM nodes ORDER BY node") == [
         ("a", "quarantined", 0),
         ("b", "healthy", 8),
     ]
     assert rows(
-        history, "SELECT node, usable_devices, held_milli, jobs FROM fleet_at(1020000) ORDER BY node"
+        history,
+        "SELECT node, usable_devices, held_milli, jobs FROM fleet_at(1020000) ORDER BY node",
     ) == [("a", 0, 8_000, 1), ("b", 8, 0, 0)]
 
 
-def test_a_claim_on_a_node_that_changed_is_never_held(
-    world: LedgerBuilder, tmp_path: Path
-) -> None:
-    """An attempt whose devices were taken back before it held them leaves no allocation, and its number is used again."""
+def test_a_claim_on_a_node_that_changed_is_never_held(world: LedgerBuilder, tmp_path: Path) -> None:
+    """Devices taken back before they were held leave no allocation; the number is used again."""
     low = submit(world, "low")
     world.put(launch(low, 1, piece("a")))
     world.put(jobs.JobStarted(low, 1))
@@ -347,12 +357,12 @@ def test_a_claim_on_a_node_that_changed_is_never_held(
     world.at(1).put(fleet.NodeChanged(node("a", generation=2)))
     world.at(2).put(jobs.JobSuspended(low, 1, 1))
     unclaimed = world.history(tmp_path / "before")
-    assert rows(unclaimed, f"SELECT outcome, held_at FROM attempts WHERE job = '{high}'") == [
+    assert rows(unclaimed, "SELECT outcome, held_at FROM attempts WHERE job = ?", high) == [
         ("unclaimed", None)
     ]
     world.at(3).put(launch(high, 1, piece("b")))
     history = world.history(tmp_path / "after")
-    assert rows(history, f"SELECT node, from_ms // 60000 FROM allocations WHERE job = '{high}'") == [
+    assert rows(history, "SELECT node, from_ms // 60000 FROM allocations WHERE job = ?", high) == [
         ("b", 3)
     ]
 
@@ -396,9 +406,7 @@ def test_cancelled_jobs_end_at_once_or_with_their_release(
     ]
 
 
-def test_a_plan_is_one_row_with_what_its_batch_held(
-    world: LedgerBuilder, tmp_path: Path
-) -> None:
+def test_a_plan_is_one_row_with_what_its_batch_held(world: LedgerBuilder, tmp_path: Path) -> None:
     """Counts come from the records of the batch, the certificate from its commit."""
     job = submit(world, "first")
     world.put(decisions.CycleOpened(1, world.head()))
@@ -454,7 +462,7 @@ def test_verdicts_carry_their_meaning_and_how_long_they_held(
 
 
 def test_devices_of_a_node_come_and_go(world: LedgerBuilder, tmp_path: Path) -> None:
-    """Usable devices follow the reports on slots, each counted once; a new declaration makes all usable."""
+    """Usable devices follow the reports on slots; a new declaration makes all usable."""
     broken = fleet.DeviceChanged(NodeName("a"), 3, 1, usable=False)
     world.at(1).put_all(broken, fleet.DeviceRemoved(NodeName("a"), 3, 2))
     world.at(2).put(fleet.DeviceChanged(NodeName("a"), 5, 3, usable=False))
