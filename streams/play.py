@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Play a workload through the engine under virtual time, on any ledger.
+
+Time passes only when the engine has nothing left to do at it. After a crash the same loop goes on from the ledger's prefix and ends in the same
+state: what is pending is found in the ledger, never in memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.evolve import evolve, skip
+from engine.rules import CURRENT_RULES
+from engine.state import State
+from engine.wakeup import next_wakeup
+from schemas.codec import decode_record
+from schemas.decisions import Policy, PolicyActivated, RulesActivated
+from schemas.ledger import Batch as LedgerBatch
+from schemas.ledger import Lease, LedgerWriter, RejectedEvent, scan
+from streams.build import fingerprint
+from streams.host import Batch, Host
+from streams.player import TracePlayer
+from streams.traces.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a play is: virtual time, records so far, jobs ended of all."""
+
+    now_ms: int
+    records: int
+    ended: int
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How a play ended."""
+
+    head: int
+    digest: bytes
+    cycles: int
+    refused: int
+    end_ms: int
+
+
+class Play:
+    """One workload on one ledger. Mutable; made anew after a crash."""
+
+    def __init__(self, ledger: LedgerWriter, workload: Workload, policy: Policy) -> None:
+        """Take the ledger and go on where its records end."""
+        self._ledger = ledger
+        self._workload = workload
+        self._policy = policy
+        self._lease: Lease = ledger.acquire("singlepool play")
+        self._player = TracePlayer(workload)
+        self._host = Host(self._recover(), fingerprint())
+        self._now_ms = max(self._host.state.now_ms, workload.start_ms)
+        self._refused = 0
+
+    def _recover(self) -> State:
+        """Fold the ledger's prefix, and let the player recall its part in it."""
+        state = State()
+        for data in scan(self._ledger):
+            record = decode_record(data)
+            if record is None:
+                skip(state)
+                continue
+            evolve(state, record)
+            self._player.recall(record.event, record.recorded_ms)
+            self._player.observe(state.take_directives(), record.recorded_ms)
+        return state
+
+    def run(self, watch: Callable[[Progress], None] | None = None) -> Played:
+        """Play to the end: no event is due any more and nobody can be placed."""
+        host, player = self._host, self._player
+        if not host.state.head:
+            rules = RulesActivated(CURRENT_RULES)
+            self._append(host.activate((rules, PolicyActivated(self._policy)), self._now_ms))
+        while True:
+            # 1. Find the next moment at which somebody has something to do.
+            wake_ms = next_wakeup(host.state, self._now_ms)
+            event_ms = player.next_ms()
+            times = [time for time in (wake_ms, event_ms) if time is not None]
+            if not times:
+                break
+            self._now_ms = max(self._now_ms, min(times))
+            # 2. Let the engine take what is due, plan, and record both at once.
+            arrived = player.due(self._now_ms)
+            batch = host.step(arrived, self._now_ms, retry=wake_ms == self._now_ms)
+            self._append(batch)
+            # 3. Let the player see what counted, and what its agents are told.
+            for _, event in batch.facts:
+                player.recall(event, self._now_ms)
+            player.observe(batch.directives, self._now_ms)
+            if event_ms is None and not batch.records:
+                break
+            if watch is not None:
+                watch(self._progress())
+        state = host.state
+        return Played(
+            state.head, host.digest.update(state), state.memory.cycle, self._refused, self._now_ms
+        )
+
+    def _append(self, batch: Batch) -> None:
+        rejected = [
+            RejectedEvent(
+                refusal.published,
+                refusal.outcome.rejection.value,
+                refusal.outcome.field,
+                refusal.outcome.value,
+                refusal.outcome.rule,
+                self._now_ms,
+            )
+            for refusal in batch.refused
+        ]
+        self._refused += len(rejected)
+        if batch.records or rejected:
+            self._ledger.append(
+                self._lease, batch.start, LedgerBatch(batch.records, rejected=rejected)
+            )
+
+    def _progress(self) -> Progress:
+        state = self._host.state
+        ended = sum(totals.ended for totals in state.tiers.values())
+        return Progress(self._now_ms, state.head, ended, len(self._workload.work))
