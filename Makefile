@@ -35,10 +35,10 @@ unit: env  ## the quick tests alone
 	$(BIN)/pytest -n $(WORKERS) -m 'not long'
 
 long: env  ## the tests that take minutes
-	$(BIN)/pytest -n $(WORKERS) -m long
+	$(BIN)/pytest -n $(WORKERS) -m long --hypothesis-profile=long
 
 bench: env  ## measure; one JSON object a line
-	@for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+	@for bench in tests/bench/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
 
 format: env  ## sort imports, lay out code
 	$(BIN)/ruff check --fix .

@@ -13,16 +13,16 @@ from tests.project.sources import PACKAGES, ROOT
 REFUSED = {
     "schemas": ["solvers", "engine", "duckdb", "ortools", "sqlite3"],
     "solvers": ["engine", "streams", "schemas.v1.fleet_pb2", "google.protobuf", "pyarrow"],
-    "engine": ["streams", "analytics", "compose", "ortools", "numba", "google.protobuf", "duckdb"],
+    "engine": ["streams", "analytics", "compose", "ortools", "scipy", "google.protobuf"],
     "streams": ["analytics", "compose", "duckdb", "schemas.v1.fleet_pb2"],
     "analytics": ["streams", "compose", "confluent_kafka", "faust", "sqlite3", "google.protobuf"],
-    "compose": ["ortools", "duckdb", "google.protobuf"],
+    "compose": ["ortools", "duckdb", "pyarrow", "google.protobuf"],
 }
 ALLOWED = {
     "schemas.codec": ["schemas.v1.fleet_pb2", "google.protobuf"],
     "solvers": ["schemas", "ortools", "numba"],
     "engine": ["schemas", "solvers"],
-    "streams": ["engine", "solvers", "schemas", "sqlite3", "confluent_kafka"],
+    "streams": ["engine", "solvers", "schemas", "sqlite3", "confluent_kafka", "pyarrow"],
     "analytics": ["engine", "schemas", "duckdb", "pyarrow"],
     "compose": ["streams", "analytics", "engine", "cyclopts"],
 }
