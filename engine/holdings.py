@@ -17,6 +17,9 @@ from schemas.ids import JobId
 from schemas.jobs import WorkerShape
 from schemas.reasons import Reason
 
+REASON_CODE = {reason.value: code for code, reason in enumerate(Reason)}
+"""A reason as the small integer that stands for it in the job table."""
+
 
 def account(state: State, piece: Slice, shape: WorkerShape, sign: int) -> None:
     """Add a slice's amounts to its node's free amounts (`sign` 1) or take them out (-1)."""
@@ -189,4 +192,5 @@ def write_row(state: State, job: JobState) -> None:
         job.breach_ms,
         job.resize is not None,
         job.cancelled,
+        REASON_CODE[job.reason],
     )

@@ -75,6 +75,7 @@ JOB_COLUMNS = (
     "breach_ms",
     "resizing",
     "cancelled",
+    "reason",
 )
 COLUMN = {name: index for index, name in enumerate(JOB_COLUMNS)}
 

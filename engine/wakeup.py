@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the engine next has something to do. A function of the state alone, so a restarted engine wakes at the same times."""
 
-import numpy as np
-
-from engine.phases import WAITING
+from engine.phases import Phase
 from engine.state import State
 from engine.tables import COLUMN
 
-_WAITING = [int(phase) for phase in WAITING]
+_QUEUED, _SUSPENDED = int(Phase.QUEUED), int(Phase.SUSPENDED)
 
 
 def someone_waits(state: State) -> bool:
     """Whether any job waits for a place."""
     phases = state.job_table.values[: len(state.job_table.details), COLUMN["phase"]]
-    return bool(np.isin(phases, _WAITING).any())
+    return bool(((phases == _QUEUED) | (phases == _SUSPENDED)).any())
 
 
 def anything_to_plan(state: State) -> bool:

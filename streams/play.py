@@ -17,9 +17,11 @@ from schemas.decisions import Policy, PolicyActivated, RulesActivated
 from schemas.ledger import Batch as LedgerBatch
 from schemas.ledger import Lease, LedgerWriter, RejectedEvent, scan
 from streams.build import fingerprint
-from streams.host import Batch, Host
+from streams.host import Batch, Host, Refusal
 from streams.player import TracePlayer
 from streams.traces.workload import Workload
+
+_MOST_HELD = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Play:
         self._host = Host(self._recover(), fingerprint())
         self._now_ms = max(self._host.state.now_ms, workload.start_ms)
         self._refused = 0
+        self._held: list[Batch] = []
 
     def _recover(self) -> State:
         """Fold the ledger's prefix, and let the player recall its part in it."""
@@ -75,7 +78,7 @@ class Play:
         host, player = self._host, self._player
         if not host.state.head:
             rules = RulesActivated(CURRENT_RULES)
-            self._append(host.activate((rules, PolicyActivated(self._policy)), self._now_ms))
+            self._keep(host.activate((rules, PolicyActivated(self._policy)), self._now_ms))
         while True:
             # 1. Find the next moment at which somebody has something to do.
             wake_ms = next_wakeup(host.state, self._now_ms)
@@ -87,7 +90,7 @@ class Play:
             # 2. Let the engine take what is due, plan, and record both at once.
             arrived = player.due(self._now_ms)
             batch = host.step(arrived, self._now_ms, retry=wake_ms == self._now_ms)
-            self._append(batch)
+            self._keep(batch)
             # 3. Let the player see what counted, and what its agents are told.
             for _, event in batch.facts:
                 player.recall(event, self._now_ms)
@@ -96,30 +99,45 @@ class Play:
                 break
             if watch is not None:
                 watch(self._progress())
+        self._flush()
         state = host.state
         return Played(
             state.head, host.digest.update(state), state.memory.cycle, self._refused, self._now_ms
         )
 
-    def _append(self, batch: Batch) -> None:
+    def _keep(self, batch: Batch) -> None:
+        """Hold a batch until somebody is told something, then make all that is held durable at once.
+
+        Nobody outside has seen any of it before, so a crash in between only means that it is played again.
+        """
+        self._held.append(batch)
+        if batch.directives or len(self._held) >= _MOST_HELD:
+            self._flush()
+
+    def _flush(self) -> None:
+        records = [record for batch in self._held for record in batch.records]
         rejected = [
-            RejectedEvent(
-                refusal.published,
-                refusal.outcome.rejection.value,
-                refusal.outcome.field,
-                refusal.outcome.value,
-                refusal.outcome.rule,
-                self._now_ms,
-            )
-            for refusal in batch.refused
+            _rejected(refusal, self._now_ms) for batch in self._held for refusal in batch.refused
         ]
+        if records or rejected:
+            start = self._held[0].start
+            self._ledger.append(self._lease, start, LedgerBatch(records, rejected=rejected))
         self._refused += len(rejected)
-        if batch.records or rejected:
-            self._ledger.append(
-                self._lease, batch.start, LedgerBatch(batch.records, rejected=rejected)
-            )
+        self._held.clear()
 
     def _progress(self) -> Progress:
         state = self._host.state
         ended = sum(totals.ended for totals in state.tiers.values())
         return Progress(self._now_ms, state.head, ended, len(self._workload.work))
+
+
+def _rejected(refusal: Refusal, now_ms: int) -> RejectedEvent:
+    outcome = refusal.outcome
+    return RejectedEvent(
+        refusal.published,
+        outcome.rejection.value,
+        outcome.field,
+        outcome.value,
+        outcome.rule,
+        now_ms,
+    )

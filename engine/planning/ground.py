@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from engine.phases import RELEASING
+from engine.phases import Phase
 from engine.planning.eligibility import eligible_rows
 from engine.snapshot import Snapshot
 from engine.tables import IntArray, JobDetail
@@ -12,7 +12,7 @@ from schemas.ids import JobId
 from schemas.kinds import Span
 from solvers import packing
 
-_RELEASING = [int(phase) for phase in RELEASING]
+_SUSPENDING, _STOPPING = int(Phase.SUSPENDING), int(Phase.STOPPING)
 
 
 class Ground:
@@ -43,7 +43,8 @@ class Ground:
     def _count_releasing(self) -> None:
         """Count what is being released as free, to be waited for; what a successor has claimed stays taken."""
         phase, kinds = self._snapshot.column("phase"), self._snapshot.column("kind")
-        for index in np.flatnonzero(np.isin(phase, _RELEASING)).tolist():
+        releasing = (phase == _SUSPENDING) | (phase == _STOPPING)
+        for index in np.flatnonzero(releasing).tolist():
             detail = self._snapshot.details[index]
             self.give_back(int(kinds[index]), detail.id, detail.slices)
 

@@ -21,12 +21,13 @@ class Limits:
             * DEVICE_MILLI
             for team in snapshot.teams
         ]
-        self._limited = any(self._most)
+        self._unlent = self._unreserved_milli()
+        self.any = any(self._most) or self._unlent is not None
+        """Whether there is any limit beside the devices themselves."""
         self._used = np.bincount(
             self._team, weights=view.held, minlength=len(snapshot.teams)
         ).astype(np.int64)
         self._scopes = [scope_of(snapshot, r) for r in snapshot.reservations]
-        self._unlent = self._unreserved_milli()
         self._outside = int(view.held[view.reservation < 0].sum())
 
     def _unreserved_milli(self) -> int | None:
@@ -38,8 +39,10 @@ class Limits:
 
     def allows(self, job: int) -> bool:
         """Whether the job's minimum stays inside its team's limit and what may be lent."""
+        if not self.any:
+            return True
         need = int(self._view.need_min[job])
-        most = self._most[self._team[job]] if self._limited else 0
+        most = self._most[self._team[job]]
         if most and self._used[self._team[job]] + need > most:
             return False
         inside = self._view.reservation[job] >= 0

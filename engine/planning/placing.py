@@ -37,6 +37,9 @@ class Placing:
         self._kind = snapshot.column("kind")
         self._pool = snapshot.column("pool")
         self._movable = view.movable.copy()
+        moves = snapshot.policy.moves
+        self._least = snapshot.column("workers_min" if moves else "workers_max")
+        """Fewest workers a gang starts with: without moves it could never grow, so it starts whole."""
         self._stop_cost: IntArray | None = None
         self._launched: dict[int, int] = {}
 
@@ -44,6 +47,8 @@ class Placing:
 
     def stop_cancelled(self) -> None:
         """Stop every cancelled gang that still holds devices."""
+        if not self.snapshot.stopping:
+            return
         index = {detail.id: i for i, detail in enumerate(self.snapshot.details)}
         for job in self.snapshot.stopping:
             i = index[job]
@@ -58,7 +63,7 @@ class Placing:
     def place_waiting(self) -> None:
         """Go through the waiting jobs in order and place those that can be."""
         view, snapshot = self.view, self.snapshot
-        waiting = np.flatnonzero(view.waiting)
+        waiting = np.flatnonzero(view.waiting & (self._could_fit() | self._could_displace()))
         order = np.lexsort(
             (
                 snapshot.column("position")[waiting],
@@ -68,14 +73,23 @@ class Placing:
                 view.rank[waiting],
             )
         )
+        displaces = self._could_displace()
         for job in waiting[order[: snapshot.policy.queue_limit]].tolist():
             if not self.limits.allows(job):
                 continue
-            if not self._fit(job) and self._may_displace(job):
+            if not self._fit(job) and displaces[job]:
                 self._displace(job)
 
-    def _may_displace(self, job: int) -> bool:
-        return self.snapshot.policy.moves and self.view.rank[job] <= Rank.FRESH
+    def _could_displace(self) -> BoolArray:
+        """Return who may make room for itself, bool[J]."""
+        return np.asarray(self.snapshot.policy.moves & (self.view.rank <= Rank.FRESH))
+
+    def _could_fit(self) -> BoolArray:
+        """Return whose gang some group has room for before the plan, bool[J]: without moves, room only shrinks."""
+        most = np.zeros(len(self.snapshot.kinds), np.int64)
+        for kind in np.unique(self._kind[self.view.waiting]).tolist():
+            most[kind] = self.ground.fits(kind).max(initial=0)
+        return self._least <= most[self._kind]
 
     def _fit(self, job: int) -> bool:
         """Place a job into what is free: the tightest group that takes all of it, else the roomiest that takes its minimum."""
@@ -83,7 +97,7 @@ class Placing:
         fits = self._open_fits(job)
         if not len(fits):
             return False
-        most, least = int(columns("workers_max")[job]), int(columns("workers_min")[job])
+        most, least = int(columns("workers_max")[job]), int(self._least[job])
         enough = np.flatnonzero(fits >= most)
         for group in enough[np.argsort(fits[enough], kind="stable")].tolist():
             if self._launch(job, kind, group, most):
@@ -123,7 +137,7 @@ class Placing:
         if not len(fits) or not victims.any():
             return False
         worker_milli = int(self.snapshot.column("worker_milli")[job])
-        least = int(self.snapshot.column("workers_min")[job])
+        least = int(self._least[job])
         worth = None if self.view.rank[job] == Rank.RESERVED else costs.gain(
             self.snapshot, self.view, job
         )
@@ -268,7 +282,7 @@ class Placing:
         group_of = self.ground.group_of(kind)
         if group_of is not self.snapshot.fleet.pool:
             return self._fit(job)
-        least, most = int(columns("workers_min")[job]), int(columns("workers_max")[job])
+        least, most = int(self._least[job]), int(columns("workers_max")[job])
         room = int(self.ground.fits(kind)[pool])
         if room >= least:
             return self._launch(job, kind, pool, min(room, most))
@@ -286,6 +300,8 @@ class Placing:
 
     def expand(self) -> None:
         """Let elastic gangs grow into what is left, in the order of submission."""
+        if not self.snapshot.policy.moves:
+            return
         snapshot, columns = self.snapshot, self.snapshot.column
         rested = snapshot.now_ms - columns("phase_since_ms") >= snapshot.policy.min_run_ms
         wants = self._movable & rested & (columns("workers") < columns("workers_max"))

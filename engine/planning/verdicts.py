@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from engine.holdings import REASON_CODE
 from engine.planning.eligibility import exclusions, largest_gang
 from engine.planning.placing import Placing
 from engine.planning.view import View
@@ -10,6 +11,13 @@ from engine.snapshot import DEVICE_MILLI, Snapshot
 from engine.tables import IntArray
 from schemas.decisions import VerdictReached
 from schemas.reasons import Reason
+
+_REASONS = tuple(Reason)
+_DISPLACED = REASON_CODE[Reason.DISPLACED.value]
+_NEVER = REASON_CODE[Reason.NEVER_FITS.value]
+_LIMITED = REASON_CODE[Reason.WAITING_FOR_TEAM_LIMIT.value]
+_MANY = 2**20
+"""More workers than any gang has."""
 
 
 class Verdicts:
@@ -20,41 +28,47 @@ class Verdicts:
         self._snapshot = snapshot
         self._view = view
         self._placing = placing
-        self._largest: dict[int, int] = {}
         free = (snapshot.milli >= DEVICE_MILLI).sum(axis=1) * snapshot.fleet.usable
         self._free_before: IntArray = np.bincount(
             snapshot.fleet.pool, weights=free, minlength=len(snapshot.fleet.pools)
         ).astype(np.int64)
 
     def changed(self) -> tuple[VerdictReached, ...]:
-        """Return the verdicts that differ from those on the ledger, in the order of submission."""
-        left = self._view.waiting & (self._placing.running == 0)
-        found = []
-        for job in np.flatnonzero(left).tolist():
-            reason = self._reason(job)
-            detail = self._snapshot.details[job]
-            if reason.value != detail.reason:
-                found.append(self._verdict(job, reason))
-        return tuple(found)
+        """Return the verdicts that differ from those on the ledger, in the order of submission.
 
-    def _reason(self, job: int) -> Reason:
+        Jobs of one kind and size share a verdict, so it is worked out once for all of them.
+        """
+        left = np.flatnonzero(self._view.waiting & (self._placing.running == 0))
         column = self._snapshot.column
-        kind, least = int(column("kind")[job]), int(column("workers_min")[job])
-        largest = self._largest.get(kind)
-        if largest is None:
-            largest = self._largest[kind] = largest_gang(self._snapshot, kind)
-        if least > largest:
-            return Reason.NEVER_FITS
-        if not self._placing.limits.allows(job):
-            return Reason.WAITING_FOR_TEAM_LIMIT
-        if self._snapshot.details[job].reason == Reason.DISPLACED:
-            return Reason.DISPLACED
-        need = int(self._view.need_min[job]) // DEVICE_MILLI
+        kind, least = column("kind")[left], column("workers_min")[left]
+        pairs, which = np.unique(kind * _MANY + least, return_inverse=True)
+        codes = np.array([self._code(*divmod(int(pair), _MANY)) for pair in pairs], np.int64)
+        now = column("reason")[left]
+        new = codes[which.reshape(-1)] if len(pairs) else now
+        displaced = (now == _DISPLACED) & (new != _NEVER)
+        new = np.where(displaced, now, self._with_limits(left, new))
+        return tuple(
+            self._verdict(int(left[i]), _REASONS[int(new[i])]) for i in np.flatnonzero(new != now)
+        )
+
+    def _with_limits(self, left: IntArray, codes: IntArray) -> IntArray:
+        limits = self._placing.limits
+        if not limits.any:
+            return codes
+        allowed = np.array([limits.allows(job) for job in left.tolist()], np.bool_)
+        return np.where(allowed | (codes == _NEVER), codes, _LIMITED)
+
+    def _code(self, kind: int, least: int) -> int:
+        """Return why jobs of a kind and size wait, as a code, limits aside."""
+        if least > largest_gang(self._snapshot, kind):
+            return _NEVER
+        worker = self._snapshot.kinds[kind].worker
+        need = least * worker.devices * worker.device_milli // DEVICE_MILLI
         if int(self._free_before.max(initial=0)) >= need > 0:
-            return Reason.WAITING_BEHIND_OTHERS
+            return REASON_CODE[Reason.WAITING_BEHIND_OTHERS.value]
         if int(self._free_before.sum()) >= need > 0:
-            return Reason.WAITING_FOR_CONTIGUITY
-        return Reason.WAITING_FOR_CAPACITY
+            return REASON_CODE[Reason.WAITING_FOR_CONTIGUITY.value]
+        return REASON_CODE[Reason.WAITING_FOR_CAPACITY.value]
 
     def _verdict(self, job: int, reason: Reason) -> VerdictReached:
         kind = int(self._snapshot.column("kind")[job])
