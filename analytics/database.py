@@ -28,6 +28,7 @@ def open_history(folder: Path) -> duckdb.DuckDBPyConnection:
     _load_records(connection, folder)
     for statement in statements():
         connection.execute(statement)
+    connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -38,8 +39,7 @@ def _load_records(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     names = ", ".join(name for name in COLUMNS if name not in _NOT_LOADED)
     try:
         connection.register("segments", arrow_source(files))
-        # The names are our own; nothing of a caller's is in the text.
-        connection.execute(f"CREATE TABLE records AS SELECT {names} FROM segments")  # noqa: S608
+        connection.execute(f"CREATE TABLE records AS SELECT {names} FROM segments")  # noqa: S608  # our names
     except (duckdb.Error, ValueError, OSError) as error:  # Arrow's errors are among them
         msg = f"a segment of {folder.name} cannot be read ({error}); run archive verify"
         raise ArchiveDamagedError(msg) from error

@@ -54,8 +54,7 @@ def fact_statements() -> list[str]:
 def _fact_statement(entry: EventType) -> str:
     structure = msgspec.json.encode(_structure(entry.event)).decode()
     return (
-        # Of names and types of the contract only.
-        f"CREATE VIEW fact.{fact_name(entry)} AS "  # noqa: S608
+        f"CREATE VIEW fact.{fact_name(entry)} AS "  # noqa: S608  # names of the contract
         f"SELECT position, recorded_ms, cause, unnest(from_json(data, '{structure}')) "
         f"FROM records WHERE ce_type = '{entry.ce_type}'"
     )

@@ -6,7 +6,7 @@
 -- position: How many records come before this one; the same on every carrier.
 -- recorded_at: The engine's time, UTC; never decreasing.
 -- recorded_ms: The same as milliseconds since 1970.
--- family: Group of the event: fleet, tenant, job, serving, decision or ledger.
+-- family: Group of the event: fleet, tenant, job, serving or decision.
 -- kind: What happened, without family and version: started, launch_ordered.
 -- ce_type: Full name of the event type, with its version.
 -- cause: Position of the record that started this one.

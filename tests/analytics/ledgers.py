@@ -162,3 +162,13 @@ def commit(cycle: int, applied: int, gap_ppm: int = 0) -> decisions.PlanCommitte
         prices=(),
         state_digest=bytes(32),
     )
+
+
+def long_ledger(records: int) -> LedgerBuilder:
+    """A ledger of so many records, most of them reports of one job's progress."""
+    ledger = LedgerBuilder()
+    declare_fleet(ledger, ("a", "b"))
+    job = submit(ledger, "long")
+    for sequence in range(records - ledger.head()):
+        ledger.at(sequence).put(jobs.JobProgressed(job, 1, sequence, sequence))
+    return ledger

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import msgspec
 import pytest
 
 from analytics import parquet
@@ -23,19 +24,10 @@ from schemas.codec import encode_record
 from schemas.errors import UnknownEventError
 from schemas.ids import JobId
 from schemas.records import Origin, Published
-from tests.analytics.ledgers import LedgerBuilder, declare_fleet, submit
+from tests.analytics.ledgers import LedgerBuilder, long_ledger
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-def long_ledger(records: int) -> LedgerBuilder:
-    ledger = LedgerBuilder()
-    declare_fleet(ledger, ("a", "b"))
-    job = submit(ledger, "long")
-    for sequence in range(records - ledger.head()):
-        ledger.at(sequence).put(jobs.JobProgressed(job, 1, sequence, sequence))
-    return ledger
 
 
 def names(folder: Path) -> list[str]:
@@ -142,34 +134,42 @@ def test_a_full_disk_leaves_the_archive_valid(
 
 _CHILD = """
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+import msgspec
 from analytics.archive import Archiver
-from tests.analytics.test_archive import long_ledger
-ledger = long_ledger(3000)
+
+class Ledger:
+    records = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes())
+    def head(self):
+        return len(self.records)
+    def read(self, start, limit):
+        return self.records[start : start + limit]
+
 print("ready", flush=True)
-Archiver(Path(sys.argv[1]), segment_records=50).seal(ledger)
+Archiver(Path(sys.argv[2]), segment_records=20).seal(Ledger())
 """
 
 
 def test_killed_at_any_moment_the_archive_is_valid_and_goes_on(tmp_path: Path) -> None:
     """After SIGKILL at random moments what is there is sound, and in the end it is all there."""
+    ledger, folder = long_ledger(3000), tmp_path / "archive"
+    (tmp_path / "ledger").write_bytes(msgspec.msgpack.encode(ledger.records))
+    arguments = [sys.executable, "-c", _CHILD, str(tmp_path / "ledger"), str(folder)]
     moments = random.Random(7)  # noqa: S311  # reproducible moments, not secrets
+    reached = [0]
     for _ in range(6):
-        with subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE
-        ) as child:
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE) as child:  # our own text
             assert child.stdout is not None
             child.stdout.readline()
-            time.sleep(moments.uniform(0.0, 0.15))
+            time.sleep(moments.uniform(0.0, 0.1))
             child.send_signal(signal.SIGKILL)
-        report = verify(tmp_path)
+        report = verify(folder)
         assert report.findings == ()
-    ledger = long_ledger(3000)
-    Archiver(tmp_path, segment_records=50).seal(ledger)
-    assert list(read_envelopes(tmp_path)) == ledger.records
-    assert verify(tmp_path).sound
+        reached.append(report.records)
+    assert sorted(reached) == reached
+    Archiver(folder, segment_records=20).seal(ledger)
+    assert list(read_envelopes(folder)) == ledger.records
+    assert verify(folder).sound
 
 
 @pytest.mark.parametrize("stop_after", range(1, 7))

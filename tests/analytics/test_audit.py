@@ -15,7 +15,7 @@ from analytics.audit import Damage, read_envelopes, verify
 from analytics.chain import Seal, leaf, merkle_root, seal_file
 from analytics.errors import ArchiveDamagedError
 from analytics.segments import Span, list_folder
-from tests.analytics.test_archive import long_ledger
+from tests.analytics.ledgers import long_ledger
 
 FIRST, SECOND, THIRD = (f"{at:012d}-{at + 10:012d}" for at in (0, 10, 20))
 
