@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format unit long bench proto baseline docs clean
+.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit long bench format proto baseline docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile | expand -t 12
@@ -21,12 +21,28 @@ demo: env  ## play a real training trace through the whole loop, fenced and as o
 
 test: check unit  ## everything that must hold before a commit
 
-check: env  ## lint, format, types, layers, generated code, contract, documents
+check: lint types layers contract  ## all of that but the tests
+
+lint: rules layout  ## style and layout
+
+rules: env
 	$(BIN)/ruff check .
+
+layout: env
 	$(BIN)/ruff format --check .
+
+types: mypy pyright  ## mypy strict and pyright strict
+
+mypy: env
 	$(BIN)/mypy
+
+pyright: env
 	$(BIN)/basedpyright
+
+layers: env  ## who may import whom
 	$(BIN)/lint-imports
+
+contract: env  ## generated code, promises to readers, catalogue
 	$(BIN)/python -m tools.protos check
 	$(BIN)/python -m tools.contract check
 	$(BIN)/python -m tools.event_page check

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "solvers", "engine", "streams", "analytics", "compose")
 FOLDERS = (*PACKAGES, "tools", "tests", "docs", ".ci")
-TEXT = {".py", ".md", ".proto", ".sql", ".toml", ".yaml", ".yml", ".sh", ".html", ".json", ""}
+TEXT = {".py", ".md", ".proto", ".sql", ".toml", ".yaml", ".yml", ".sh", ".json", ""}
 
 
 def files_below(*folders: str) -> list[Path]:
