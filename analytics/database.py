@@ -12,7 +12,7 @@ import duckdb
 
 from analytics.catalogue import statements
 from analytics.errors import ArchiveDamagedError
-from analytics.parquet import COLUMNS, arrow_source
+from analytics.parquet import COLUMNS, stream
 from analytics.segments import list_folder
 
 _NOT_LOADED = {"envelope", "leaf"}
@@ -36,11 +36,11 @@ def open_history(folder: Path) -> duckdb.DuckDBPyConnection:
 
 def _load_records(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     files = [folder / span.data_name for span in list_folder(folder).data]
-    names = ", ".join(name for name in COLUMNS if name not in _NOT_LOADED)
+    names = [name for name in COLUMNS if name not in _NOT_LOADED]
     try:
-        connection.register("segments", arrow_source(files))
-        connection.execute(f"CREATE TABLE records AS SELECT {names} FROM segments")  # noqa: S608  # our names
-    except (duckdb.Error, ValueError, OSError) as error:  # Arrow's errors are among them
+        connection.register("segments", stream(files, names))
+        connection.execute("CREATE TABLE records AS FROM segments")
+    except (duckdb.Error, ArchiveDamagedError) as error:
         msg = f"a segment of {folder.name} cannot be read ({error}); run archive verify"
         raise ArchiveDamagedError(msg) from error
     connection.unregister("segments")

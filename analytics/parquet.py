@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet as pq
 from msgspec import Struct
 
@@ -80,7 +79,7 @@ def read(content: bytes, columns: Sequence[str]) -> Contents:
     Raises `ArchiveDamagedError` where the bytes are no such file.
     """
     try:
-        table = pq.read_table(pa.BufferReader(content), columns=list(columns))
+        table = pq.ParquetFile(pa.BufferReader(content)).read(columns=list(columns))
         values = {name: table.column(name).to_pylist() for name in columns}
     except (pa.ArrowException, OSError, KeyError) as error:
         msg = f"its bytes are no segment: {error}"
@@ -89,9 +88,16 @@ def read(content: bytes, columns: Sequence[str]) -> Contents:
     return Contents(values, {k.removeprefix(_METADATA_PREFIX): v for k, v in stated.items()})
 
 
-def arrow_source(files: Sequence[Path]) -> object:
-    """Return what DuckDB scans to load these segments, column by column."""
-    if not files:
-        return _SCHEMA.empty_table()
-    names = [str(file) for file in files]
-    return pyarrow.dataset.dataset(names, schema=_SCHEMA, format="parquet")
+def stream(files: Sequence[Path], columns: Sequence[str]) -> object:
+    """Return a stream of some columns of these segments, which DuckDB reads once, as Arrow.
+
+    What cannot be read raises `ArchiveDamagedError` here, or an error of DuckDB while it reads.
+    """
+    wanted = [_SCHEMA.field(name) for name in columns]
+    try:
+        opened = [pq.ParquetFile(file) for file in files]
+    except (pa.ArrowException, OSError) as error:
+        msg = f"a segment is none: {error}"
+        raise ArchiveDamagedError(msg) from error
+    batches = (batch for file in opened for batch in file.iter_batches(columns=list(columns)))
+    return pa.RecordBatchReader.from_batches(pa.schema(wanted), batches)
