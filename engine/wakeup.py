@@ -32,7 +32,8 @@ def cycle_due(state: State, now_ms: int) -> bool:
 def next_wakeup(state: State, now_ms: int) -> int | None:
     """Return the first time after `now_ms` at which the engine has something to do by itself, or None.
 
-    A change that waits for its period; a look at who still waits, once a period; the deadline of a parked event; the end of
+    A change that waits for its period; a look at who still waits, once a period, where
+    time alone can change who may be moved; the deadline of a parked event; the end of
     an attestation under confidential work.
     """
     times = [parked.deadline_ms for parked in state.parked.values()]
@@ -41,7 +42,7 @@ def next_wakeup(state: State, now_ms: int) -> int | None:
         first = state.memory.planned_ms + policy.period_ms
         if state.cycle_due and first > now_ms:
             times.append(first)
-        if someone_waits(state):
+        if policy.moves and someone_waits(state):
             periods = (now_ms - state.memory.planned_ms) // policy.period_ms + 1
             times.append(state.memory.planned_ms + periods * policy.period_ms)
     times.extend(_attestation_ends(state))

@@ -36,6 +36,7 @@ class Ground:
         self._groups = np.arange(len(fleet.names))
         self._rows: dict[int, IntArray] = {}
         self._fits: dict[int, IntArray] = {}
+        self._most: dict[int, int] = {}
         self._releasing: dict[tuple[int, int], JobId] = {}
         """(node row, slot) that a job gives up in this plan or before it, to that job."""
         self._count_releasing()
@@ -73,6 +74,13 @@ class Ground:
             self._fits[kind] = found
         return found
 
+    def most(self, kind: int) -> int:
+        """Return how many workers of a kind fit into the roomiest group now."""
+        found = self._most.get(kind)
+        if found is None:
+            found = self._most[kind] = int(self.fits(kind).max(initial=0))
+        return found
+
     def pack(self, kind: int, group: int, workers: int) -> tuple[packing.Slice, ...] | None:
         """Return where a gang goes inside a group, or None where it does not fit. Changes nothing."""
         rows = self.rows(kind)
@@ -95,6 +103,7 @@ class Ground:
         """Take a gang's devices and return them as the ledger names them."""
         packing.commit(self.nodes, slices, self._demand(kind))
         self._fits.clear()
+        self._most.clear()
         names = self._fleet.names
         return tuple(Slice(names[s.node], s.slots, s.milli, s.workers) for s in slices)
 
@@ -135,6 +144,7 @@ class Ground:
             nodes.storage_free_mbps[row] += sign * piece.workers * worker.storage_mbps
             nodes.network_free_mbps[row] += sign * piece.workers * worker.network_mbps
         self._fits.clear()
+        self._most.clear()
 
 
 def shrunk(detail: JobDetail, workers: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:

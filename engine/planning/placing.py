@@ -88,16 +88,16 @@ class Placing:
         """Return whose gang some group has room for before the plan, bool[J]: without moves, room only shrinks."""
         most = np.zeros(len(self.snapshot.kinds), np.int64)
         for kind in np.unique(self._kind[self.view.waiting]).tolist():
-            most[kind] = self.ground.fits(kind).max(initial=0)
+            most[kind] = self.ground.most(kind)
         return self._least <= most[self._kind]
 
     def _fit(self, job: int) -> bool:
         """Place a job into what is free: the tightest group that takes all of it, else the roomiest that takes its minimum."""
-        columns, kind = self.snapshot.column, int(self._kind[job])
-        fits = self._open_fits(job)
-        if not len(fits):
+        kind, least = int(self._kind[job]), int(self._least[job])
+        if self.ground.most(kind) < least:
             return False
-        most, least = int(columns("workers_max")[job]), int(self._least[job])
+        fits = self._open_fits(job)
+        most = int(self.snapshot.column("workers_max")[job])
         enough = np.flatnonzero(fits >= most)
         for group in enough[np.argsort(fits[enough], kind="stable")].tolist():
             if self._launch(job, kind, group, most):
