@@ -16,8 +16,8 @@ env:  # Python, uv and .venv; a second run takes a tenth of a second
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "singlepool needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1): install a newer one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) tools/bootstrap.py
 
-demo: env  ## play a real training trace through the whole loop, fenced and as one pool
-	$(BIN)/singlepool demo
+demo: env  ## play a real training trace, fenced and as one pool; ARGS='--output json' for options
+	$(BIN)/singlepool demo $(ARGS)
 
 test: check unit  ## everything that must hold before a commit
 
@@ -66,8 +66,9 @@ proto: env  ## generate the wire types from schemas/v1/*.proto
 baseline: env  ## accept the contract as it is now, if it breaks nobody
 	$(BIN)/python -m tools.contract accept
 
-docs: env  ## write docs/events.md from the contract
+docs: env  ## write the catalogues of events and views
 	$(BIN)/python -m tools.event_page write
+	$(BIN)/python -m analytics.view_page > docs/views.md
 
 clean:  ## remove environments and caches
 	rm -rf .venv .venv-tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,7 +2,7 @@
 """The project's own files, as the tests of this folder read them."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -45,6 +45,18 @@ def named(path: Path) -> str:
 def tree(path: Path) -> ast.Module:
     """Return a file's syntax tree."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imported(module: ast.Module) -> Iterator[str]:
+    """Yield the full name of every module that a module imports from."""
+    for node in ast.walk(module):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(name), level=0):
+                yield name
+            case _:
+                pass
 
 
 def listed(complaints: Iterable[str]) -> str:

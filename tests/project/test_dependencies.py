@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is installed is decided in two files, and the two agree."""
 
-import ast
 import re
 import tomllib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.project.sources import PACKAGES, ROOT, listed, python_files, tree
+from tests.project.sources import PACKAGES, ROOT, imported, listed, python_files, tree
 
 PINNED = re.compile(r"^[A-Za-z0-9._-]+(?:\[[a-z,]+\])?==[A-Za-z0-9.]+$")
 
@@ -60,20 +58,9 @@ def test_the_lock_knows_the_hash_of_every_file() -> None:
     assert all(file["hash"].startswith("sha256:") for file in files)
 
 
-def imported_roots(module: ast.Module) -> Iterator[str]:
-    for node in ast.walk(module):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name.split(".")[0] for alias in names)
-            case ast.ImportFrom(module=str(name), level=0):
-                yield name.split(".")[0]
-            case _:
-                pass
-
-
 def test_every_dependency_has_a_use() -> None:
     """A runtime dependency that nobody imports is one that nobody wants to upgrade."""
     asked = [a.split("==")[0] for a in settings()["project"]["dependencies"]]
-    used = {name for path in python_files(*PACKAGES) for name in imported_roots(tree(path))}
+    used = {name.split(".")[0] for path in python_files(*PACKAGES) for name in imported(tree(path))}
     idle = [a for a in asked if IMPORT_NAMES.get(a, a.replace("-", "_")) not in used]
     assert not idle, listed(idle)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.project.sources import ROOT, listed, named, python_files, tree
+from tests.project.sources import ROOT, imported, listed, named, python_files, tree
 
 CORE = ("schemas", "solvers", "engine")
 
@@ -177,6 +177,17 @@ def test_the_core_never_depends_on_run_or_machine() -> None:
         f"{named(path)}:{line} {reason}"
         for path in python_files(*CORE)
         for line, reason in hazards(tree(path))
+    ]
+    assert not found, listed(found)
+
+
+def test_wire_types_stop_at_the_codec() -> None:
+    """Only the codec sees protobuf or generated code; import-linter holds the other packages."""
+    found = [
+        f"{named(path)} imports {name}"
+        for path in python_files("schemas")
+        for name in imported(tree(path))
+        if name.startswith(("google.protobuf", "schemas.v1")) and not path.stem.startswith("codec")
     ]
     assert not found, listed(found)
 
