@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace player: the upstream systems and the node agents of a trace, under virtual time.
+"""The trace player: upstream systems and node agents of a trace, under virtual time.
 
-It sees directives and writes events, nothing else. What it does is a function of its workload and the ledger prefix alone: it learns that an
-event counted only by seeing it admitted (`recall`), so playing on and starting again after a crash are the same path.
+It sees directives and writes events, nothing else. Three rules make what it does a function of the
+workload and the ledger prefix alone:
+
+1. *Only the ledger moves it.* `due` changes nothing; an event stops being due when `recall` sees it
+   as a fact. Going on after a crash is therefore the same path as never having crashed: recall and
+   observe what the ledger holds, in its order, and what remains is what is pending.
+2. *The ledger's time is the world's time.* A gang starts, stops and ends when the ledger records
+   that it did, so the player's account of work is the fold's.
+3. *Ties have one order*: (time, entity, sequence). Genesis has the empty entity and comes first;
+   everything else is ordered by job id, and a job never has two events pending.
 """
 
-import heapq
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from bisect import bisect_left, insort
+from typing import assert_never
 
-from engine.world import Gang, GangPhase, WorldParameters, checkpoint_ms, transfer_ms
-from schemas import fleet, jobs
+from engine import world
+from engine.world import NOWHERE, GangPhase, GangState, Site, WorldParameters
+from schemas import jobs
 from schemas.catalogue import Event
 from schemas.codec import publish
-from schemas.decisions import Slice
 from schemas.directives import (
     Directive,
     LaunchDirective,
@@ -22,199 +29,242 @@ from schemas.directives import (
     SuspendDirective,
 )
 from schemas.ids import JobId
-from schemas.jobs import Job
-from schemas.records import Origin, Published
-from streams.traces.workload import Hardware, Workload
+from schemas.records import Published
+from streams.places import Places
+from streams.traces.workload import Workload
+from streams.upstream import Upstream, report_id, report_origin
 
-_UPSTREAM, _AGENT = "trace/upstream", "trace/agent"
-_REPORTS = (
-    jobs.JobStarted,
-    jobs.JobResumed,
-    jobs.JobCheckpointed,
-    jobs.JobSuspended,
-    jobs.JobResized,
-    jobs.JobFinished,
-    jobs.JobStopped,
-)
+DEFAULT_PARAMETERS = WorldParameters()
+_ELASTIC = frozenset({GangPhase.RUNNING, GangPhase.RESIZING})
+_MOVING = frozenset({*_ELASTIC, GangPhase.STARTING})
+_ALIVE = frozenset({*_MOVING, GangPhase.SAVING})
+_UNSAVED = "suspended, and its work cannot be checkpointed"
+
+_Key = tuple[int, JobId, int]
+"""(time, entity, sequence): when a report is due and its place among ties."""
+
+
+class _Agent:
+    """The node agents of one job's gang, as one. At most one report is pending at any time."""
+
+    __slots__ = (
+        "attempt",
+        "checkpointable",
+        "gang",
+        "job",
+        "node",
+        "position",
+        "spec",
+        "target",
+        "workers",
+    )
+
+    def __init__(self, job: JobId, spec: jobs.Job, work_device_ms: int) -> None:
+        self.job = job
+        self.spec = spec
+        self.gang: GangState = world.awaiting(work_device_ms)
+        self.attempt = 0
+        self.workers = 0
+        self.node = ""
+        self.checkpointable = True
+        self.target = NOWHERE  # of a resize that is going on
+        self.position = -1  # of the last directive acted on
 
 
 class TracePlayer:
-    """Plays one workload. Mutable; starts again by recalling the ledger's prefix."""
+    """Plays a workload against an engine that it knows only by directives and accepted facts.
 
-    def __init__(self, workload: Workload, parameters: WorldParameters | None = None) -> None:
-        """Start before the first event."""
-        self._workload = workload
-        self._parameters = parameters or WorldParameters()
-        self._hardware = _hardware(workload)
-        self._jobs: dict[JobId, Job] = {
-            a.event.job.id: a.event.job
-            for a in workload.arrivals
-            if isinstance(a.event, jobs.JobSubmitted)
-        }
-        self._index = {_key(a.event): i for i, a in enumerate(workload.arrivals)}
-        self._cursor = 0
-        self._gangs: dict[JobId, Gang] = {}
-        self._pending: list[tuple[int, str, int, Event]] = []
-        """(time, job, gang version, report): a heap; entries of an older version are void."""
+    The loop: take `due(now)` to the engine; `recall` each fact of the player's that it admitted,
+    and `dropped` each event that it did not; then `observe` the directives that came of it.
+    """
+
+    def __init__(
+        self, workload: Workload, parameters: WorldParameters = DEFAULT_PARAMETERS
+    ) -> None:
+        """Begin before the first event: nothing is submitted, nothing runs."""
+        self._parameters = parameters
+        self._upstream = Upstream(workload)
+        self._places = Places(parameters)
+        self._agents: dict[JobId, _Agent] = {}
+        self._pending: list[_Key] = []  # sorted
+        self._reports: dict[JobId, tuple[_Key, jobs.JobReport]] = {}  # what is pending, by job
+
+    # --- what is to come ----------------------------------------------------------------------
 
     def next_ms(self) -> int | None:
-        """Return when the next event is due, or None when there is none."""
-        self._drop_void()
-        times = []
-        if self._cursor < len(self._workload.arrivals):
-            times.append(self._workload.arrivals[self._cursor].at_ms)
-        if self._pending:
-            times.append(self._pending[0][0])
-        return min(times, default=None)
+        """Return when the next event is due, or None if nothing is pending."""
+        upstream_ms = self._upstream.next_ms()
+        if not self._pending:
+            return upstream_ms
+        report_ms = self._pending[0][0]
+        return report_ms if upstream_ms is None else min(report_ms, upstream_ms)
 
-    def _drop_void(self) -> None:
-        pending = self._pending
-        while pending and self._gangs[JobId(pending[0][1])].version != pending[0][2]:
-            heapq.heappop(pending)
+    def due(self, now_ms: int) -> list[Published]:
+        """Return the events due at or before `now_ms`, in order of (time, entity, sequence).
 
-    def due(self, now_ms: int) -> list[tuple[Published, Event]]:
-        """Return the events due at `now_ms` or before, by (time, entity, sequence), upstream's before the agents'."""
-        found = []
-        arrivals = self._workload.arrivals
-        while self._cursor < len(arrivals) and arrivals[self._cursor].at_ms <= now_ms:
-            event = arrivals[self._cursor].event
-            found.append((_published(event, arrivals[self._cursor].at_ms, _UPSTREAM), event))
-            self._cursor += 1
-        while self._pending and self._pending[0][0] <= now_ms:
-            at_ms, job, version, event = heapq.heappop(self._pending)
-            if self._gangs[JobId(job)].version == version:
-                found.append((_published(event, at_ms, _AGENT), event))
-        return found
+        Changes nothing: the same call gives the same answer until `recall`, `dropped` or `observe`.
+        """
+        found = self._upstream.due(now_ms)
+        for key in self._pending:
+            if key[0] > now_ms:
+                break
+            report, agent = self._reports[key[1]][1], self._agents[key[1]]
+            origin = report_origin(report, agent.node, key[0], agent.position)
+            found.append((key, publish(report, origin)))
+        found.sort(key=lambda item: item[0])
+        return [published for _, published in found]
+
+    # --- what the ledger says -----------------------------------------------------------------
 
     def recall(self, event: Event, recorded_ms: int) -> None:
-        """Take note that an event was admitted; what follows from it is scheduled."""
-        if isinstance(event, _REPORTS):
-            self._report(event, recorded_ms)
-            return
-        index = self._index.get(_key(event))
-        if index is not None:
-            self._cursor = max(self._cursor, index + 1)
+        """Take in a fact that the ledger holds; facts of others change nothing.
 
-    def _report(self, event: jobs.JobReport, now_ms: int) -> None:
-        gang = self._gangs[event.job]
-        gang.version += 1
-        match event:
+        Called for each admitted event while live, for the ledger's facts in order after a crash.
+        """
+        if isinstance(event, jobs.JobSubmitted):
+            arrival = self._upstream.submitted(event.job.id)
+            if arrival is not None:
+                agent = _Agent(event.job.id, event.job, arrival.work_device_ms)
+                self._agents[agent.job] = agent
+        elif isinstance(event, jobs.JobReport):
+            reporter = self._agents.get(event.job)
+            if reporter is not None and event.attempt == reporter.attempt:
+                self._reported(reporter, event, recorded_ms)
+        else:
+            self._upstream.declared(event)
+            self._places.learn(event)
+
+    def dropped(self, published: Published) -> None:
+        """Forget an event that the engine refused, parked or knew already: it is not due again."""
+        job = JobId(published.origin.ce_subject)
+        pending = self._reports.get(job)
+        if pending is None:
+            self._upstream.dropped(published.origin)
+        elif report_id(pending[1]) == published.origin.ce_id:
+            self._unschedule(job)
+
+    def _reported(self, agent: _Agent, report: jobs.JobReport, now_ms: int) -> None:
+        """Move the gang as its report says, now that the report is on the ledger."""
+        gang = agent.gang
+        match report:
             case jobs.JobStarted() | jobs.JobResumed():
-                self._run(event.job, gang, now_ms, gang.workers)
+                pace = _pace(agent, agent.workers, gang.site)
+                self._run(agent, world.began(gang, now_ms, pace))
             case jobs.JobResized():
-                self._run(event.job, gang, now_ms, event.workers)
+                pace = _pace(agent, report.workers, agent.target)
+                agent.workers = report.workers
+                self._run(agent, world.resized(gang, now_ms, pace, agent.target))
             case jobs.JobSuspended():
-                gang.save()
-                gang.phase = GangPhase.IDLE
+                self._rest(agent, world.suspended(gang, report.checkpoint))
             case jobs.JobStopped():
-                gang.roll_back()
-                gang.phase = GangPhase.IDLE
+                self._rest(agent, world.released(gang))
+            case jobs.JobFailed(retryable=True):
+                self._rest(agent, world.released(world.rolled_back(gang, GangPhase.STOPPING)))
+            case jobs.JobFinished() | jobs.JobFailed():
+                self._unschedule(agent.job)
+                del self._agents[agent.job]
+            case jobs.JobCheckpointed():
+                agent.gang = world.checkpointed(gang, now_ms, report.checkpoint)
+            case jobs.JobProgressed():
+                pass
             case _:
-                gang.halt(now_ms, GangPhase.IDLE)
+                assert_never(report)
 
-    def _run(self, job: JobId, gang: Gang, now_ms: int, workers: int) -> None:
-        spec = self._jobs[job]
-        worker_milli = spec.worker.devices * spec.worker.device_milli
-        done_ms = gang.run(now_ms, workers, worker_milli, self._speed_milli(spec))
-        self._schedule(done_ms, gang, jobs.JobFinished(job, gang.attempt))
+    def _run(self, agent: _Agent, gang: GangState) -> None:
+        agent.gang = gang
+        end_ms = world.finish_ms(gang)
+        if end_ms is None:
+            self._unschedule(agent.job)
+        else:
+            self._schedule(agent, end_ms, jobs.JobFinished(agent.job, agent.attempt))
 
-    def _speed_milli(self, spec: Job) -> int:
-        """Return the speed of the job's class on the fleet's SKU; a trace with one SKU has one speed."""
-        for sku in self._hardware.skus.values():
-            for speed in sku.speeds:
-                if speed.workload_class == spec.workload_class:
-                    return speed.speed_milli
-        return 1_000
+    def _rest(self, agent: _Agent, gang: GangState) -> None:
+        agent.gang = gang
+        self._unschedule(agent.job)
 
-    def _schedule(self, at_ms: int, gang: Gang, event: jobs.JobReport) -> None:
-        gang.version += 1
-        heapq.heappush(self._pending, (at_ms, str(event.job), gang.version, event))
+    # --- what the engine orders ---------------------------------------------------------------
 
-    def observe(self, directives: Sequence[Directive], recorded_ms: int) -> None:
-        """Do as told: each directive schedules the report that answers it."""
-        for directive in directives:
-            self._obey(directive, recorded_ms)
+    def observe(self, directive: Directive, recorded_ms: int) -> None:
+        """Act on a directive, recorded at `recorded_ms`, by scheduling the report it leads to.
 
-    def _obey(self, directive: Directive, now_ms: int) -> None:
-        job = directive.job
-        gang = self._gangs.get(job)
-        if gang is None:
-            gang = self._gangs[job] = Gang(self._workload.work[job])
+        Ignored: a directive for a job of somebody else, one not newer than the last acted on, and
+        one for an attempt that is over.
+        """
+        agent = self._agents.get(directive.job)
+        if agent is None or directive.position <= agent.position:
+            return
         match directive:
             case LaunchDirective():
-                self._launch(gang, directive, now_ms)
+                if agent.gang.phase is GangPhase.WAITING and directive.attempt > agent.attempt:
+                    self._launch(agent, directive, recorded_ms)
             case SuspendDirective():
-                self._suspend(gang, job, now_ms)
+                if agent.gang.phase in _MOVING and directive.attempt == agent.attempt:
+                    self._suspend(agent, directive, recorded_ms)
             case ResizeDirective():
-                gang.halt(now_ms, GangPhase.RESIZING)
-                report = jobs.JobResized(
-                    job, directive.attempt, directive.resize, directive.workers
-                )
-                self._schedule(now_ms + self._parameters.resize_ms, gang, report)
+                if agent.gang.phase in _ELASTIC and directive.attempt == agent.attempt:
+                    self._resize(agent, directive, recorded_ms)
             case StopDirective():
-                gang.halt(now_ms, GangPhase.STOPPING)
-                report_ms = now_ms + self._parameters.stop_ms
-                self._schedule(report_ms, gang, jobs.JobStopped(job, directive.attempt))
+                if agent.gang.phase in _ALIVE and directive.attempt == agent.attempt:
+                    self._stop(agent, directive, recorded_ms)
+            case _:
+                assert_never(directive)
 
-    def _launch(self, gang: Gang, directive: LaunchDirective, now_ms: int) -> None:
-        cluster, storage_mbps, interconnect_mbps = self._site(directive.slices)
-        wait_ms = self._parameters.start_ms
-        if directive.resume:
-            size_mib = self._jobs[directive.job].checkpoint_mib
-            wait_ms += checkpoint_ms(size_mib, storage_mbps)
-            if cluster != gang.cluster:
-                wait_ms += transfer_ms(size_mib, interconnect_mbps)
-        gang.attempt, gang.workers, gang.cluster = directive.attempt, directive.workers, cluster
-        gang.storage_mbps = storage_mbps
-        gang.phase = GangPhase.STARTING
-        report: jobs.JobReport = (
-            jobs.JobResumed(directive.job, directive.attempt, gang.checkpoint)
-            if directive.resume
-            else jobs.JobStarted(directive.job, directive.attempt)
+    def _launch(self, agent: _Agent, order: LaunchDirective, now_ms: int) -> None:
+        site = self._places.site(order.slices, agent.spec.workload_class)
+        wait_ms = world.launch_ms(
+            agent.spec.checkpoint_mib, site, agent.gang.home, self._parameters
         )
-        self._schedule(now_ms + wait_ms, gang, report)
+        agent.gang = world.launched(agent.gang, site, order.checkpoint)
+        agent.attempt, agent.workers = order.attempt, order.workers
+        agent.node, agent.position = order.slices[0].node, order.position
+        agent.checkpointable = self._places.checkpointable(order.slices)
+        report = (
+            jobs.JobResumed(agent.job, order.attempt, order.checkpoint)
+            if order.resume
+            else jobs.JobStarted(agent.job, order.attempt)
+        )
+        self._schedule(agent, now_ms + wait_ms, report)
 
-    def _site(self, slices: tuple[Slice, ...]) -> tuple[str, int, int]:
-        """Return cluster, storage MB/s summed over the nodes, and the cluster's interconnect MB/s."""
-        nodes = [self._hardware.nodes[piece.node] for piece in slices]
-        cluster = self._hardware.clusters[self._hardware.domains[nodes[0].domain].cluster]
-        return cluster.name, sum(n.storage_mbps for n in nodes), cluster.interconnect_mbps
+    def _suspend(self, agent: _Agent, order: SuspendDirective, now_ms: int) -> None:
+        gang = world.paused(agent.gang, now_ms, GangPhase.SAVING)
+        agent.gang, agent.position = gang, order.position
+        if not world.unsaved(gang) or (agent.spec.checkpoint_mib and agent.checkpointable):
+            wait_ms = world.save_ms(gang, agent.spec.checkpoint_mib, self._parameters)
+            number = gang.checkpoint + 1
+            report: jobs.JobReport = jobs.JobSuspended(agent.job, agent.attempt, number)
+        else:
+            wait_ms = self._parameters.stop_ms
+            report = jobs.JobFailed(agent.job, agent.attempt, retryable=True, detail=_UNSAVED)
+        self._schedule(agent, now_ms + wait_ms, report)
 
-    def _suspend(self, gang: Gang, job: JobId, now_ms: int) -> None:
-        started = gang.phase is not GangPhase.STARTING
-        gang.halt(now_ms, GangPhase.SUSPENDING)
-        wait_ms = self._parameters.stop_ms
-        if started:
-            wait_ms += checkpoint_ms(self._jobs[job].checkpoint_mib, gang.storage_mbps)
-        report = jobs.JobSuspended(job, gang.attempt, gang.checkpoint + 1)
-        self._schedule(now_ms + wait_ms, gang, report)
+    def _resize(self, agent: _Agent, order: ResizeDirective, now_ms: int) -> None:
+        agent.gang = world.paused(agent.gang, now_ms, GangPhase.RESIZING)
+        agent.position = order.position
+        agent.target = self._places.site(order.slices, agent.spec.workload_class)
+        report = jobs.JobResized(agent.job, agent.attempt, order.resize, order.workers)
+        self._schedule(agent, now_ms + self._parameters.resize_ms, report)
+
+    def _stop(self, agent: _Agent, order: StopDirective, now_ms: int) -> None:
+        agent.gang = world.rolled_back(agent.gang, GangPhase.STOPPING)
+        agent.position = order.position
+        report = jobs.JobStopped(agent.job, agent.attempt)
+        self._schedule(agent, now_ms + self._parameters.stop_ms, report)
+
+    # --- what is pending ----------------------------------------------------------------------
+
+    def _schedule(self, agent: _Agent, time_ms: int, report: jobs.JobReport) -> None:
+        """Make this the one report that the agent has pending."""
+        self._unschedule(agent.job)
+        key = (time_ms, agent.job, agent.position)
+        self._reports[agent.job] = key, report
+        insort(self._pending, key)
+
+    def _unschedule(self, job: JobId) -> None:
+        pending = self._reports.pop(job, None)
+        if pending is not None:
+            del self._pending[bisect_left(self._pending, pending[0])]
 
 
-def _key(event: Event) -> Event | JobId:
-    return event.job.id if isinstance(event, jobs.JobSubmitted) else event
-
-
-def _published(event: Event, at_ms: int, source: str) -> Published:
-    stamp = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat()
-    subject = str(_subject(event))
-    ce_id = f"{type(event).__name__}/{subject}/{getattr(event, 'attempt', '')}/{at_ms}"
-    return publish(event, Origin(ce_id, source, subject, stamp))
-
-
-def _subject(event: Event) -> str:
-    if isinstance(event, jobs.JobSubmitted):
-        return event.job.id
-    return str(getattr(event, "job", ""))
-
-
-def _hardware(workload: Workload) -> Hardware:
-    events = [arrival.event for arrival in workload.arrivals]
-    return Hardware(
-        nodes={e.node.name: e.node for e in events if isinstance(e, fleet.NodeDeclared)},
-        domains={e.domain.name: e.domain for e in events if isinstance(e, fleet.DomainDeclared)},
-        clusters={
-            e.cluster.name: e.cluster for e in events if isinstance(e, fleet.ClusterDeclared)
-        },
-        skus={e.sku.name: e.sku for e in events if isinstance(e, fleet.SkuDeclared)},
-    )
-
+def _pace(agent: _Agent, workers: int, site: Site) -> int:
+    worker = agent.spec.worker
+    return world.pace_micro(workers, worker.devices, worker.device_milli, site.speed_milli)

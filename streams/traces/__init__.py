@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public traces as workloads: what upstream systems would have published, and how much work there was."""
+"""Public traces turned into public events."""
