@@ -5,17 +5,18 @@ Time passes only when the engine has nothing left to do at it. After a crash the
 state: what is pending is found in the ledger, never in memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.evolve import evolve, skip
 from engine.rules import CURRENT_RULES
 from engine.state import State
 from engine.wakeup import next_wakeup
-from schemas.codec import decode_record
+from schemas.codec import decode_event, decode_record
 from schemas.decisions import Policy, PolicyActivated, RulesActivated
 from schemas.ledger import Batch as LedgerBatch
 from schemas.ledger import Lease, LedgerWriter, RejectedEvent, scan
+from schemas.records import Published
 from streams.build import fingerprint
 from streams.host import Batch, Host, Refusal
 from streams.player import TracePlayer
@@ -70,7 +71,8 @@ class Play:
                 continue
             evolve(state, record)
             self._player.recall(record.event, record.recorded_ms)
-            self._player.observe(state.take_directives(), record.recorded_ms)
+            for directive in state.take_directives():
+                self._player.observe(directive, record.recorded_ms)
         return state
 
     def run(self, watch: Callable[[Progress], None] | None = None) -> Played:
@@ -89,12 +91,11 @@ class Play:
             self._now_ms = max(self._now_ms, min(times))
             # 2. Let the engine take what is due, plan, and record both at once.
             arrived = player.due(self._now_ms)
-            batch = host.step(arrived, self._now_ms, retry=wake_ms == self._now_ms)
+            events = [(p, decode_event(p.ce_type, p.payload)) for p in arrived]
+            batch = host.step(events, self._now_ms, retry=wake_ms == self._now_ms)
             self._keep(batch)
             # 3. Let the player see what counted, and what its agents are told.
-            for _, event in batch.facts:
-                player.recall(event, self._now_ms)
-            player.observe(batch.directives, self._now_ms)
+            self._show(arrived, batch)
             if event_ms is None and not batch.records:
                 break
             if watch is not None:
@@ -104,6 +105,17 @@ class Play:
         return Played(
             state.head, host.digest.update(state), state.memory.cycle, self._refused, self._now_ms
         )
+
+    def _show(self, offered: Sequence[Published], batch: Batch) -> None:
+        admitted = {published.origin.ce_id for published, _ in batch.facts}
+        for _, event in batch.facts:
+            self._player.recall(event, self._now_ms)
+        if len(batch.facts) < len(offered):
+            for published in offered:
+                if published.origin.ce_id not in admitted:
+                    self._player.dropped(published)
+        for directive in batch.directives:
+            self._player.observe(directive, self._now_ms)
 
     def _keep(self, batch: Batch) -> None:
         """Hold a batch until somebody is told something, then make all that is held durable at once.
@@ -128,7 +140,7 @@ class Play:
     def _progress(self) -> Progress:
         state = self._host.state
         ended = sum(totals.ended for totals in state.tiers.values())
-        return Progress(self._now_ms, state.head, ended, len(self._workload.work))
+        return Progress(self._now_ms, state.head, ended, len(self._workload.arrivals))
 
 
 def _rejected(refusal: Refusal, now_ms: int) -> RejectedEvent:

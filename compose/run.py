@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run from end to end: play a workload on an embedded ledger, archive it, verify it, and say how it went."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from analytics.archive import Archiver
+from analytics.audit import read_envelopes
+from analytics.database import open_history
+from compose.places import RunFolder
+from compose.scorecard import RunFigures, Window, figures
+from engine.policies import BY_NAME
+from engine.verify import Verification, Verifier
+from schemas.codec import decode_record
+from schemas.decisions import Policy
+from streams.build import fingerprint
+from streams.embedded import EmbeddedLedger
+from streams.play import Play, Progress
+from streams.traces.philly import Mode, philly
+
+_PPM = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What to run: the trace's days, how the teams share, where it goes, and how many cycles to verify (one in so many)."""
+
+    mode: str
+    first_day: int
+    last_day: int
+    folder: Path
+    verify_one_in: int
+    resume: bool = False
+
+
+class RunReport(Struct, frozen=True):
+    """How a run went. `cpu_seconds` are those of the play alone: cycles, fold, ledger and player."""
+
+    figures: RunFigures
+    seconds: float
+    cpu_seconds: float
+    archive_seconds: float
+    verify_seconds: float
+    digest: str
+    plans_verified: int
+    plans_diverged: int
+    first_divergence: str
+    archive: str
+
+    def flat(self) -> dict[str, object]:
+        """Return all figures as one flat object."""
+        rest = structs.asdict(self)
+        del rest["figures"]
+        return {**structs.asdict(self.figures), **rest}
+
+
+def perform(spec: RunSpec, watch: Callable[[Progress], None] | None = None) -> RunReport:
+    """Run from end to end. An earlier run in the same folder is replaced unless `resume` is set."""
+    folder = RunFolder(spec.folder)
+    if not spec.resume and folder.path.exists():
+        shutil.rmtree(folder.path)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    days = range(spec.first_day, spec.last_day + 1)
+    workload = philly(days, Mode(spec.mode))
+    policy = BY_NAME[spec.mode]
+    # 1. Play.
+    started, cpu = time.perf_counter(), time.process_time()
+    with EmbeddedLedger(folder.ledger) as ledger:
+        played = Play(ledger, workload, policy).run(watch)
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
+        # 2. Archive.
+        started = time.perf_counter()
+        Archiver(folder.archive).seal(ledger)
+    archive_seconds = time.perf_counter() - started
+    # 3. Verify, from the archive alone.
+    started = time.perf_counter()
+    checked = verify(folder.archive, spec.verify_one_in)
+    diverged = checked.diverged + (checked.digest != played.digest)
+    verify_seconds = time.perf_counter() - started
+    # 4. Ask the history how it went.
+    history = open_history(folder.archive)
+    window = Window(workload.start_ms, workload.end_ms)
+    return RunReport(
+        figures=figures(history, window, promises(policy)),
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        archive_seconds=archive_seconds,
+        verify_seconds=verify_seconds,
+        digest=played.digest.hex(),
+        plans_verified=checked.same_build + checked.other_build,
+        plans_diverged=diverged,
+        first_divergence="" if checked.first is None else str(checked.first),
+        archive=str(folder.archive),
+    )
+
+
+def promises(policy: Policy) -> Mapping[str, float]:
+    """Return the device fraction that a policy promises to each tier."""
+    return {tier.tier.name.lower(): tier.promise_ppm / _PPM for tier in policy.tiers}
+
+
+def verify(archive: Path, one_in: int) -> Verification:
+    """Fold an archive and plan again one cycle in so many, chosen by a fixed seed."""
+    verifier = Verifier(fingerprint(), lambda cycle: sampled(cycle, one_in))
+    return verifier.run(map(decode_record, read_envelopes(archive)))
+
+
+def sampled(cycle: int, one_in: int) -> bool:
+    """Whether a cycle is in the sample: a multiplicative hash spreads the choice over the run."""
+    return one_in > 0 and (cycle * 2_654_435_761) % 2**32 < 2**32 // one_in
