@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The upstream systems of a workload: what they still have to publish, and under which names."""
 
-from datetime import UTC, datetime
+from datetime import date, timedelta
+from functools import cache
 
 from schemas.catalogue import BY_EVENT, Event
 from schemas.codec import publish
@@ -22,7 +23,8 @@ _WORDS = {event: entry.ce_type.split(".")[-2] for event, entry in BY_EVENT.items
 class Upstream:
     """Submissions and declarations yet to be published, in order.
 
-    Changes only when it is told what the engine took or dropped. Items are numbered: the genesis first, then the arrivals.
+    Changes only when it is told what the engine took or dropped. Items are numbered: the genesis
+    first, then the arrivals.
     """
 
     def __init__(self, workload: Workload) -> None:
@@ -122,6 +124,13 @@ def report_id(report: JobReport) -> str:
 
 def rfc3339(time_ms: int) -> str:
     """Return a time in milliseconds since 1970 as RFC 3339 text in UTC."""
-    seconds, millis = divmod(time_ms, 1_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{millis:03d}Z"
+    days, in_day_ms = divmod(time_ms, 86_400_000)
+    seconds, millis = divmod(in_day_ms, 1_000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_date(days)}T{hour:02d}:{minute:02d}:{second:02d}.{millis:03d}Z"
+
+
+@cache  # a run has few days and many events
+def _date(days: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()

@@ -25,8 +25,9 @@ class Part(Struct, frozen=True):
 def sizes(weights: Mapping[str, int], needs: Mapping[str, int], total: int) -> dict[str, int]:
     """Return each team's nodes: by largest remainder, raised to what its largest gang needs.
 
-    `needs` are in nodes. A raise takes one node at a time from the partition that has most beyond its own need, ties by
-    name. Where all needs together exceed `total`, the last teams by name stay below theirs.
+    `needs` are in nodes. A raise takes one node at a time from the partition that has most beyond
+    its own need, ties by name. Where all needs together exceed `total`, the last teams by name stay
+    below theirs.
     """
     shares = largest_remainder(weights, total)
     for team in sorted(shares):
