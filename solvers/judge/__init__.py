@@ -14,6 +14,7 @@ from solvers.judge.facts import (
     TeamFacts,
 )
 from solvers.judge.ruling import RULES, judge
+from solvers.judge.standing import check_state
 from solvers.judge.violation import WHOLE_PLAN, PlanRule, Violation
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "Snapshot",
     "TeamFacts",
     "Violation",
+    "check_state",
     "judge",
 ]

@@ -61,7 +61,7 @@ def promised_twice(seen: Touched) -> Iterator[Violation]:
 
 
 def missing_wait(seen: Touched) -> Iterator[Violation]:
-    """Who takes slots that others are to release waits for them, so that it has room at its start."""
+    """Who takes slots that others are to release waits for them: there is room at its start."""
     for short in _shortages(seen):
         if not short.never:
             taking = short.taking
@@ -107,7 +107,7 @@ def _rooms(place: Contested) -> dict[int, Room]:
     for claim in place.node.claims:
         for slot in claim.slots:
             if slot in rooms:
-                rooms[slot].draw(claim.waits_for, claim.milli)
+                rooms[slot].draw((*claim.waits_for, claim.job), claim.milli)
     return rooms
 
 
@@ -166,7 +166,7 @@ def _host_room(place: Contested, field: int, free: int) -> Room:
             releases[part.job] = releases.get(part.job, 0) + amount
     room = Room(free, releases)
     for claim in place.node.claims:
-        room.draw(claim.waits_for, claim.workers * _host(claim.shape, field))
+        room.draw((*claim.waits_for, claim.job), claim.workers * _host(claim.shape, field))
     return room
 
 

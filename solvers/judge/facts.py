@@ -62,7 +62,10 @@ class Holding(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """What a job's next attempt was promised on a node, once all of `waits_for` have released."""
+    """What a job's next attempt was promised on a node, once all of `waits_for` have released.
+
+    The next attempt of a job that migrates waits for its own release as well, named or not.
+    """
 
     job: JobId
     attempt: int
@@ -147,7 +150,8 @@ class ReservationFacts(Struct, frozen=True):
 class PoolFacts(Struct, frozen=True):
     """Milli-devices of the whole fleet: usable, reserved, used outside reservations.
 
-    Use is counted as for a team."""
+    Use is counted as for a team.
+    """
 
     capacity_milli: int
     reserved_milli: int

@@ -43,7 +43,7 @@ def gang_parts(seen: Touched) -> Iterator[Violation]:
 
 
 def slice_shape(seen: Touched) -> Iterator[Violation]:
-    """A slice names each slot once, as many as its workers need, and holds of each what one needs."""
+    """A slice names each slot once, as many as its workers need, and holds what one needs."""
     for act, action in placements(seen):
         shape = act.job.spec.worker
         for piece in action.slices:

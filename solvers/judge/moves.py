@@ -47,7 +47,7 @@ def _unfit(snapshot: Snapshot, job: JobFacts, node: NodeFacts) -> bool:
 
 
 def moved_too_soon(seen: Touched) -> Iterator[Violation]:
-    """Others displace a run only after the policy's shortest time, but a reservation's owner at once."""
+    """A run is displaced after the policy's shortest time, and by a reservation's owner at once."""
     snapshot = seen.snapshot
     for act, gains in _for_others(seen):
         gainer, ran_ms = snapshot.jobs.get(gains), snapshot.now_ms - act.job.running_since_ms
@@ -72,7 +72,8 @@ def moved_in_vain(seen: Touched) -> Iterator[Violation]:
 def reserved_displaced(seen: Touched) -> Iterator[Violation]:
     """Premium work inside its reservation gives way to nobody but such work.
 
-    What an elastic gang has beyond its fewest workers is not guaranteed."""
+    What an elastic gang has beyond its fewest workers is not guaranteed.
+    """
     for act, gains in _for_others(seen):
         action, gainer = act.action, seen.snapshot.jobs.get(gains)
         if act.job.reservation is None or gainer is None or gainer.reservation is not None:

@@ -53,7 +53,7 @@ class Room:
         return 0
 
     def _path(self) -> list[tuple[int, JobId]]:
-        """Return (claimant, source to draw more on), back to the last claimant; empty if there is none.
+        """Return (claimant, source to draw more on) back to the last claimant; empty if none.
 
         The first source has something left; each claimant then draws less on the next one's source.
         """

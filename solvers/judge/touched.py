@@ -111,7 +111,7 @@ def touch(snapshot: Snapshot, proposal: Proposal) -> Touched:
 
 def _acts(snapshot: Snapshot, proposal: Proposal) -> list[Act]:
     jobs, nodes = snapshot.jobs, snapshot.nodes
-    acts = []
+    acts: list[Act] = []
     for index, action in enumerate(proposal.actions):
         job = jobs.get(action.job)
         if job is None:
@@ -159,7 +159,7 @@ def _parts(
     leaves_at: Mapping[JobId, int],
     kept: Mapping[JobId, Mapping[NodeName, Slice]],
 ) -> tuple[Part, ...]:
-    parts = []
+    parts: list[Part] = []
     for held in node.holders:
         if not held.releasing and held.job in kept:
             rest = kept[held.job].get(node.name)

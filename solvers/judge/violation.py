@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class PlanRule(StrEnum):
-    """Rules that a plan, or a state, must keep."""
+    """Rules that a plan, or a state, must keep, in the order in which they are checked."""
 
     STALE_VERSION = "stale_version"
     UNKNOWN_JOB = "unknown_job"
@@ -38,11 +38,11 @@ class PlanRule(StrEnum):
     OVER_RESERVATION = "over_reservation"
     OUTSIDE_RESERVATION = "outside_reservation"
     LENDING_OFF = "lending_off"
+    CLAIM_NOT_PLACED = "claim_not_placed"
     RESERVED_DISPLACED = "reserved_displaced"
     MOVES_OFF = "moves_off"
     MOVED_TOO_SOON = "moved_too_soon"
     MOVED_IN_VAIN = "moved_in_vain"
-    CLAIM_NOT_PLACED = "claim_not_placed"
 
 
 WHOLE_PLAN = -1
