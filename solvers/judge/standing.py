@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must hold of a state by itself, between plans.
 
-Here the snapshot holds all nodes and all jobs that are not over, since who holds what is compared from both sides.
+Here the snapshot holds all nodes and all jobs that are not over, since who holds what is compared
+from both sides.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +75,7 @@ def waits_are_real(snapshot: Snapshot) -> Iterator[Violation]:
 
 
 def gangs_are_whole(snapshot: Snapshot) -> Iterator[Violation]:
-    """A gang holds devices exactly in the phases that do, with all its workers, as its nodes say too."""
+    """A gang holds devices whole, exactly in the phases that hold any, and its nodes know."""
     for name, job in snapshot.jobs.items():
         placed = sum([piece.workers for piece in job.slices])
         if (job.phase in _HOLDING) != bool(job.slices) or placed != job.workers:

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from schemas.decisions import LaunchOrdered, ResizeOrdered, Slice
 from schemas.fleet import Label
-from schemas.ids import NodeName
+from schemas.ids import NodeName, RegionName, SkuName
 from schemas.jobs import Constraints, WorkerShape
 from schemas.kinds import Span
 from solvers.judge import PlanRule, judge
@@ -132,8 +132,13 @@ LABELS = (Label("disk", "fast"), Label("net", "ib"))
     ("asks", "good", "bad", "rule"),
     [
         (ANYWHERE, {}, {"healthy_for_new_work": False}, PlanRule.NODE_HEALTH),
-        (Constraints(skus=("gpu", "tpu")), {}, {"sku": "fpga"}, PlanRule.WRONG_SKU),
-        (Constraints(regions=("r1",)), {}, {"region": "r2"}, PlanRule.WRONG_REGION),
+        (
+            Constraints(skus=(SkuName("gpu"), SkuName("tpu"))),
+            {},
+            {"sku": "fpga"},
+            PlanRule.WRONG_SKU,
+        ),
+        (Constraints(regions=(RegionName("r1"),)), {}, {"region": "r2"}, PlanRule.WRONG_REGION),
         (
             Constraints(labels=LABELS),
             {"labels": (*LABELS, Label("a", "b"))},
@@ -167,9 +172,9 @@ def test_a_device_is_shared_only_where_it_can_be() -> None:
     """Thousandths of a device are for SKUs that can be shared."""
     job = waiting("new", worker=SHARED)
     action = launch(job, piece("n1", 0, 1, milli=300, each=1))
-    for shareable, rules in ((True, set()), (False, {PlanRule.NOT_SHAREABLE})):
-        snapshot = world(job, nodes=[node("n1", sku_shareable=shareable)])
-        assert broken(snapshot, plan(action)) == rules
+    shareable, whole = (world(job, nodes=[node("n1", sku_shareable=s)]) for s in (True, False))
+    assert judge(shareable, plan(action)) == ()
+    assert broken(whole, plan(action)) == {PlanRule.NOT_SHAREABLE}
 
 
 @pytest.mark.parametrize(

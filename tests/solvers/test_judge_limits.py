@@ -5,8 +5,9 @@ import pytest
 from msgspec import structs
 
 from schemas.decisions import Action, MigrateOrdered, ResizeOrdered, StopOrdered
+from schemas.ids import RegionName, SkuName
 from schemas.kinds import Tier
-from solvers.judge import Phase, PlanRule, PoolFacts, TeamFacts, judge
+from solvers.judge import Phase, PlanRule, PoolFacts, ReservationFacts, TeamFacts, judge
 from tests.solvers.judge_worlds import (
     NOW_MS,
     RESERVED,
@@ -24,6 +25,7 @@ from tests.solvers.judge_worlds import (
     world,
 )
 
+NONE = set[PlanRule]()
 NEW = waiting("new")
 OWNER = waiting("owner", tier=Tier.PREMIUM, reservation=RESERVED)
 OLD = running("old", piece("n1", 0, 1))
@@ -34,7 +36,7 @@ INSIDE = running("inside", piece("n1", 0, 1), tier=Tier.PREMIUM, reservation=RES
 def test_a_team_stays_inside_its_limit(used_milli: int, *, ok: bool) -> None:
     """A launch that takes a team beyond its limit of devices is refused."""
     snapshot = world(NEW, teams={TEAM: TeamFacts(4, used_milli)})
-    rules = set() if ok else {PlanRule.TEAM_LIMIT}
+    rules = NONE if ok else {PlanRule.TEAM_LIMIT}
     assert broken(snapshot, plan(launch(NEW, piece("n1", 0, 1)))) == rules
 
 
@@ -59,7 +61,7 @@ def test_a_team_beyond_a_lowered_limit_may_give_up_devices() -> None:
 def test_a_reservation_guarantees_no_more_than_its_devices(devices: int, *, ok: bool) -> None:
     """Premium work beyond a reservation's devices is not inside it, whoever says so."""
     snapshot = world(OWNER, reservations={RESERVED: reservation(devices, 2_000)})
-    rules = set() if ok else {PlanRule.OVER_RESERVATION}
+    rules = NONE if ok else {PlanRule.OVER_RESERVATION}
     assert broken(snapshot, plan(launch(OWNER, piece("n1", 0, 1)))) == rules
 
 
@@ -70,10 +72,14 @@ def test_a_reservation_that_nobody_granted_guarantees_nothing() -> None:
     assert broken(snapshot, plan(action)) == {PlanRule.OVER_RESERVATION}
 
 
-@pytest.mark.parametrize("scope", [{"skus": ("tpu",)}, {"regions": ("r2",)}])
-def test_work_inside_a_reservation_goes_where_it_covers(scope: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "granted",
+    [reservation(8, skus=(SkuName("tpu"),)), reservation(8, regions=(RegionName("r2"),))],
+    ids=["another SKU", "another region"],
+)
+def test_work_inside_a_reservation_goes_where_it_covers(granted: ReservationFacts) -> None:
     """Devices of another SKU or region are not those that were reserved."""
-    snapshot = world(OWNER, reservations={RESERVED: reservation(8, **scope)})
+    snapshot = world(OWNER, reservations={RESERVED: granted})
     action = launch(OWNER, piece("n1", 0, 1))
     assert broken(snapshot, plan(action)) == {PlanRule.OUTSIDE_RESERVATION}
 
@@ -83,7 +89,7 @@ def test_without_lending_reserved_devices_stay_idle(reserved_milli: int, *, ok: 
     """Where nothing is lent, work outside reservations fits into what nobody reserved."""
     snapshot = world(NEW, OWNER, lends=False, pool=PoolFacts(16_000, reserved_milli, 2_000))
     outside, inside = launch(NEW, piece("n1", 0, 1)), launch(OWNER, piece("n2", 0, 1))
-    rules = set() if ok else {PlanRule.LENDING_OFF}
+    rules = NONE if ok else {PlanRule.LENDING_OFF}
     assert broken(snapshot, plan(outside, inside)) == rules
     assert judge(structs.replace(snapshot, lends=True), plan(outside, inside)) == ()
     assert judge(snapshot, plan(inside)) == ()
@@ -152,7 +158,7 @@ def test_work_leaves_an_unfit_node_under_every_policy(*, fit: bool) -> None:
     """Whoever moves for its own sake where nothing is moved must have to."""
     nodes = [node("n1", healthy_for_new_work=fit), node("n2")]
     away = MigrateOrdered(jid("old"), 1, 1, (piece("n2", 0, 1),), (), jid("old"))
-    rules = {PlanRule.MOVES_OFF} if fit else set()
+    rules = {PlanRule.MOVES_OFF} if fit else NONE
     assert broken(world(OLD, nodes=nodes, moves=False), plan(away)) == rules
 
 
@@ -161,7 +167,7 @@ def test_a_run_lasts_for_the_shortest_time(ran_ms: int, *, ok: bool) -> None:
     """A job that just started is not displaced for another."""
     old = structs.replace(OLD, running_since_ms=NOW_MS - ran_ms)
     taking = launch(NEW, piece("n1", 0, 1), waits=[jid("old")])
-    rules = set() if ok else {PlanRule.MOVED_TOO_SOON}
+    rules = NONE if ok else {PlanRule.MOVED_TOO_SOON}
     snapshot = world(NEW, old, min_run_ms=60_000)
     assert broken(snapshot, plan(suspend(old, NEW), taking)) == rules
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The judge accepts valid plans of random worlds, and rejects each of them once it is spoilt, naming the rule."""
+"""The judge accepts valid plans of random worlds, and names the rule that a spoilt one breaks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from msgspec import structs
 
 from schemas.decisions import Action, LaunchOrdered
-from schemas.ids import JobId, NodeName
+from schemas.ids import JobId, NodeName, RegionName, SkuName
 from schemas.jobs import Constraints, Job
 from schemas.kinds import Tier
 from solvers.judge import (
@@ -23,6 +23,7 @@ from solvers.judge import (
     check_state,
     judge,
 )
+from tests.solvers.judge_plans import worlds
 from tests.solvers.judge_worlds import (
     NOW_MS,
     RESERVED,
@@ -31,7 +32,6 @@ from tests.solvers.judge_worlds import (
     launch,
     reservation,
     waiting,
-    worlds,
 )
 
 Case = tuple[Snapshot, Proposal]
@@ -119,12 +119,12 @@ def device_short(snapshot: Snapshot, proposal: Proposal, index: int) -> Case:
 
 def wrong_sku(snapshot: Snapshot, proposal: Proposal, index: int) -> Case:
     job = launch_at(proposal, index).job
-    return with_spec(snapshot, job, constraints=Constraints(skus=("tpu",))), proposal
+    return with_spec(snapshot, job, constraints=Constraints(skus=(SkuName("tpu"),))), proposal
 
 
 def wrong_region(snapshot: Snapshot, proposal: Proposal, index: int) -> Case:
     job = launch_at(proposal, index).job
-    return with_spec(snapshot, job, constraints=Constraints(regions=("r9",))), proposal
+    return with_spec(snapshot, job, constraints=Constraints(regions=(RegionName("r9"),))), proposal
 
 
 def unattested_node(snapshot: Snapshot, proposal: Proposal, index: int) -> Case:
@@ -249,6 +249,7 @@ class OnlyLooked(Mapping[K, V]):
     """A mapping in which things can be looked up, and that nobody may walk through or measure."""
 
     def __init__(self, inner: Mapping[K, V]) -> None:
+        """Look up in `inner`."""
         self.inner = inner
 
     def __getitem__(self, key: K) -> V:
@@ -276,5 +277,5 @@ def test_judging_costs_what_the_plan_touches(case: Case) -> None:
 
 
 def test_each_rule_has_one_unit_of_its_name() -> None:
-    """The functions that judge are those that the closed set of rules names, each once, in order."""
+    """The functions that judge are those that the closed set of rules names, in order."""
     assert [check.__name__ for check in RULES] == [rule.value for rule in PlanRule]

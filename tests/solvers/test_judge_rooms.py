@@ -20,7 +20,7 @@ CLAIMS = st.lists(
 def always_room(
     free: int, releases: dict[JobId, int], claims: list[tuple[list[JobId], int]]
 ) -> bool:
-    """Return whether, whoever has released so far, those who may have started fit; by trying all."""
+    """Return whether those who may have started fit, whoever has released: by trying all."""
     sets = chain.from_iterable(combinations(releases, n) for n in range(len(releases) + 1))
     for gone in sets:
         started = sum(amount for waits, amount in claims if set(waits) & set(releases) <= set(gone))
@@ -33,7 +33,7 @@ def always_room(
 def test_all_are_served_exactly_when_no_order_of_releases_overfills(
     free: int, releases: dict[JobId, int], claims: list[tuple[list[JobId], int]]
 ) -> None:
-    """Drawing serves every claimant where all moments have room, and refuses one where some has not."""
+    """Drawing serves all where every moment has room, and refuses one where some has not."""
     room = Room(free, releases)
     served = [room.draw(waits, amount) == 0 for waits, amount in claims]
     assert all(served) == always_room(free, releases, claims)
