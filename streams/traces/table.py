@@ -14,10 +14,15 @@ _DATA = resources.files("streams.traces") / "data"
 
 
 def parquet_rows(name: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return the rows of a shipped Parquet table, as tuples in the order of `columns`."""
+    """Return the rows of a shipped Parquet table, as tuples in the order of `columns`.
+
+    A column that the table does not have is None in every row.
+    """
     with resources.as_file(_DATA / name) as path:
-        table = pq.read_table(path, columns=list(columns))
-    return list(zip(*(table.column(c).to_pylist() for c in columns), strict=True))
+        table = pq.read_table(path)
+    missing = [None] * table.num_rows
+    values = (table[c].to_pylist() if c in table.column_names else missing for c in columns)
+    return list(zip(*values, strict=True))
 
 
 def csv_rows(name: str) -> list[dict[str, str]]:
