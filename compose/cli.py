@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line's root. Commands are named here and imported only when called, so that --help is quick.
+"""The command line's root.
+
+Commands are named here and imported only when called, so that --help is quick.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 a divergence or damage was found, 4 not found.
 """
@@ -33,7 +35,10 @@ app.command(archive)
 
 
 def main() -> None:
-    """Run the command that the arguments name; an error of the caller or the world is a sentence, not a traceback."""
+    """Run the command that the arguments name.
+
+    An error of the caller or the world is a sentence, not a traceback.
+    """
     from schemas.errors import CallerError, WorldError  # noqa: PLC0415  # kept off the path of --help
 
     try:

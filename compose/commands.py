@@ -4,6 +4,7 @@
 import sys
 from pathlib import Path
 
+from duckdb import DuckDBPyConnection
 from rich.console import Console
 
 from analytics.audit import read_envelopes, verify
@@ -19,6 +20,22 @@ from engine.state import State
 from schemas.codec import decode_record
 from schemas.reasons import WORDING, Reason, Rule
 from streams.build import fingerprint
+
+_FLEET = """
+SELECT region, cluster, sku, count(*) AS nodes, sum(devices) AS devices,
+    sum(usable_devices) AS usable, sum(held_milli) / 1000 AS held
+FROM fleet_at($at) GROUP BY ALL ORDER BY ALL
+"""
+_QUEUE = """
+SELECT job, team, tier, phase, reason, submitted_at FROM jobs_at($at)
+WHERE phase IN ('queued', 'suspended', 'claimed') ORDER BY submitted_at, job
+"""
+_ATTEMPTS = """
+SELECT attempt, kind, resume, workers, nodes, ordered_at, started_at, released_at, outcome
+FROM attempts WHERE job = $job ORDER BY attempt
+"""
+_VERDICT = "SELECT phase, reason FROM jobs_at($at) WHERE job = $job"
+_PLACED = {"starting", "running"}
 
 POOL_OF_DEMO = DEFAULT_HOME / "demo" / "pool"
 _NOT_FOUND, _DIVERGED = 4, 3
@@ -66,7 +83,24 @@ def query(sql: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE)
     _show(ask(open_history(RunFolder(home).existing().archive), sql), output)
 
 
-def fleet(*, home: Path = POOL_OF_DEMO, at: int | None = None, output: Output = Output.TABLE) -> None:
+def _ask(history: DuckDBPyConnection, sql: str, **values: object) -> Grid:
+    """Return the answer to one of our own statements, its values bound by name."""
+    cursor = history.execute(sql, values)
+    columns = tuple(str(column[0]) for column in cursor.description or ())
+    return Grid(columns, tuple(cursor.fetchall()))
+
+
+def _moment(history: DuckDBPyConnection, at: int | None) -> int:
+    """Return a recorded time in milliseconds: the one asked for, or the end of the history."""
+    if at is not None:
+        return at
+    row = history.execute("SELECT last_ms FROM history").fetchone()
+    return int(row[0]) if row else 0
+
+
+def fleet(
+    *, home: Path = POOL_OF_DEMO, at: int | None = None, output: Output = Output.TABLE
+) -> None:
     """Show the clusters: nodes, devices, and what is held of them.
 
     Parameters
@@ -74,16 +108,13 @@ def fleet(*, home: Path = POOL_OF_DEMO, at: int | None = None, output: Output = 
     at: recorded time in milliseconds since 1970; the end of the history by default.
     """
     history = open_history(RunFolder(home).existing().archive)
-    moment = "(SELECT last_ms FROM history)" if at is None else str(at)
-    sql = (
-        "SELECT region, cluster, sku, count(*) AS nodes, sum(devices) AS devices, "
-        "sum(usable_devices) AS usable, sum(held_milli) / 1000 AS held "
-        f"FROM fleet_at({moment}) GROUP BY ALL ORDER BY ALL"
-    )
-    _show(ask(history, sql), output)
+    found = _ask(history, _FLEET, at=_moment(history, at))
+    _show(found, output)
 
 
-def queue(*, home: Path = POOL_OF_DEMO, at: int | None = None, output: Output = Output.TABLE) -> None:
+def queue(
+    *, home: Path = POOL_OF_DEMO, at: int | None = None, output: Output = Output.TABLE
+) -> None:
     """Show who waits, for how long, and why.
 
     Parameters
@@ -91,13 +122,8 @@ def queue(*, home: Path = POOL_OF_DEMO, at: int | None = None, output: Output = 
     at: recorded time in milliseconds since 1970; the end of the history by default.
     """
     history = open_history(RunFolder(home).existing().archive)
-    moment = "(SELECT last_ms FROM history)" if at is None else str(at)
-    sql = (
-        "SELECT job, team, tier, phase, reason, submitted_at "
-        f"FROM jobs_at({moment}) WHERE phase IN ('queued', 'suspended', 'claimed') "
-        "ORDER BY submitted_at, job"
-    )
-    _show(ask(history, sql), output)
+    found = _ask(history, _QUEUE, at=_moment(history, at))
+    _show(found, output)
 
 
 def job(name: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE) -> None:
@@ -108,8 +134,7 @@ def job(name: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE) 
     name: the job's id, tenant/name@generation.
     """
     history = open_history(RunFolder(home).existing().archive)
-    quoted = name.replace("'", "''")
-    life = ask(history, f"SELECT * FROM jobs WHERE job = '{quoted}'")  # noqa: S608  # quoted above
+    life = _ask(history, "SELECT * FROM jobs WHERE job = $job", job=name)
     if not life.rows:
         _no_such_job(name)
     if output is not Output.TABLE:
@@ -117,17 +142,12 @@ def job(name: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE) 
         return
     pairs = tuple(zip(life.columns, life.rows[0], strict=True))
     _show(Grid(("field", "value"), pairs, name), output)
-    attempts = (
-        "SELECT attempt, kind, resume, workers, nodes, ordered_at, started_at, released_at, outcome "
-        f"FROM attempts WHERE job = '{quoted}' ORDER BY attempt"  # noqa: S608  # quoted above
-    )
-    _show(ask(history, attempts), output)
+    _show(_ask(history, _ATTEMPTS, job=name), output)
 
 
 def _no_such_job(name: str) -> None:
-    sys.stderr.write(
-        f'singlepool: no job {name!r} in this history; try singlepool query "SELECT job FROM jobs"\n'
-    )
+    hint = 'singlepool query "SELECT job FROM jobs"'
+    sys.stderr.write(f"singlepool: no job {name!r} in this history; try {hint}\n")
     sys.exit(_NOT_FOUND)
 
 
@@ -142,16 +162,12 @@ def explain(
     at: recorded time in milliseconds since 1970; the end of the history by default.
     """
     history = open_history(RunFolder(home).existing().archive)
-    quoted = name.replace("'", "''")
-    moment = "(SELECT last_ms FROM history)" if at is None else str(at)
-    found = ask(
-        history,
-        f"SELECT phase, reason FROM jobs_at({moment}) WHERE job = '{quoted}'",  # noqa: S608  # quoted
-    )
+    found = _ask(history, _VERDICT, at=_moment(history, at), job=name)
     if not found.rows:
         _no_such_job(name)
-    phase, code = (str(value) for value in found.rows[0])
-    sentence = WORDING[Reason(code)] if code in set(Reason) else code
+    phase = str(found.rows[0][0])
+    code = str(found.rows[0][1] or (Reason.PLACED if phase in _PLACED else phase))
+    sentence = WORDING[Reason(code)] if code in set(Reason) else f"It is {phase}."
     rows: list[tuple[object, ...]] = [("phase", phase), ("reason", code), ("why", sentence)]
     if code == Reason.NEVER_FITS:
         rows.extend(_excluded(name, home))

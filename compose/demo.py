@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`singlepool demo`: a real training trace through the whole loop, twice: fenced by team, and as one pool."""
+"""`singlepool demo`: a real training trace through the whole loop, twice.
+
+Fenced by team, and as one pool.
+"""
 
 import multiprocessing
 import sys
@@ -32,19 +35,26 @@ _DAY_MS = 86_400_000
 EXAMPLES = (
     (
         "Which teams waited longest for their first start?",
-        "SELECT team, count(*) AS jobs, round(avg(wait_ms) / 1000) AS mean_wait_s FROM jobs "
-        "GROUP BY team ORDER BY mean_wait_s DESC LIMIT 5",
+        (
+            "SELECT team, count(*) AS jobs, round(avg(wait_ms) / 1000) AS mean_wait_s FROM jobs "
+            "GROUP BY team ORDER BY mean_wait_s DESC LIMIT 5"
+        ),
     ),
     (
         "Who was displaced most, and did it get its device time all the same?",
-        "SELECT job, tier, moves, round(suspended_ms / 3600000.0, 1) AS suspended_h, "
-        "round(device_fraction, 3) AS device_fraction FROM jobs ORDER BY moves DESC, job LIMIT 5",
+        (
+            "SELECT job, tier, moves, round(suspended_ms / 3600000.0, 1) AS suspended_h, "
+            "round(device_fraction, 3) AS device_fraction "
+            "FROM jobs ORDER BY moves DESC, job LIMIT 5"
+        ),
     ),
     (
         "What did the planner do, and how near the best was it?",
-        "SELECT full_solve, count(*) AS cycles, sum(launches) AS launches, "
-        "sum(suspensions) AS suspensions, round(avg(gap_percent), 3) AS mean_gap_percent "
-        "FROM plans GROUP BY full_solve ORDER BY full_solve",
+        (
+            "SELECT full_solve, count(*) AS cycles, sum(launches) AS launches, "
+            "sum(suspensions) AS suspensions, round(avg(gap_percent), 3) AS mean_gap_percent "
+            "FROM plans GROUP BY full_solve ORDER BY full_solve"
+        ),
     ),
 )
 
@@ -81,11 +91,13 @@ def _as_json(reports: Mapping[str, RunReport], output: Output) -> str:
     if output is Output.JSON:
         import msgspec  # noqa: PLC0415  # only here
 
-        return msgspec.json.encode(dict(zip(grid.columns, grid.rows[0], strict=True))).decode() + "\n"
+        return (
+            msgspec.json.encode(dict(zip(grid.columns, grid.rows[0], strict=True))).decode() + "\n"
+        )
     return render(grid, output)
 
 
-# --- both runs at once ------------------------------------------------------------------------------------------------
+# --- both runs at once --------------------------------------------------------------------------
 
 _channel: "Queue[tuple[str, PlayProgress]] | None" = None
 
@@ -124,8 +136,8 @@ def _perform_all(specs: list[RunSpec], console: Console) -> dict[str, RunReport]
         tasks = {spec.mode: bars.add_task(spec.mode, total=1, records=0) for spec in specs}
 
         def follow() -> None:
-            while (told := channel.get()) is not None:
-                mode, at = told
+            while True:
+                mode, at = channel.get()
                 bars.update(tasks[mode], completed=at.ended, total=at.jobs, records=at.records)
 
         threading.Thread(target=follow, daemon=True).start()
@@ -135,7 +147,7 @@ def _perform_all(specs: list[RunSpec], console: Console) -> dict[str, RunReport]
         return {mode: future.result() for mode, future in futures.items()}
 
 
-# --- what it shows ----------------------------------------------------------------------------------------------------
+# --- what it shows ------------------------------------------------------------------------------
 
 
 def _draw(home: Path, first: int, last: int) -> tuple[Path, Path]:
@@ -182,13 +194,13 @@ def comparison(reports: Mapping[str, RunReport]) -> Grid:
     rows: list[tuple[object, ...]] = [
         (label, *(form.format(flat[mode][name]) for mode in flat)) for label, name, form in _ROWS
     ]
-    for tier in ("premium", "standard", "basic"):
-        rows.append(
-            (
-                f"device fraction, {tier}",
-                *(f"{r.figures.device_fraction.get(tier, 0):.4f}" for r in reports.values()),
-            )
+    rows.extend(
+        (
+            f"device fraction, {tier}",
+            *(f"{r.figures.device_fraction.get(tier, 0):.4f}" for r in reports.values()),
         )
+        for tier in ("premium", "standard", "basic")
+    )
     return Grid(("figure", *reports), tuple(rows), "Fenced by team, and as one pool")
 
 

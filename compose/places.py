@@ -30,8 +30,11 @@ class RunFolder:
         return self.path / "archive"
 
     def existing(self) -> "RunFolder":
-        """Return the folder itself. Raises `NoRunError` where it holds neither ledger nor archive."""
+        """Return the folder itself.
+
+        Raises `NoRunError` where it holds neither ledger nor archive.
+        """
         if not self.ledger.exists() and not self.archive.exists():
-            msg = f"{self.path} holds no run; make one with `singlepool demo`, or name another by --home"
+            msg = f"{self.path} holds no run; make one: singlepool demo, or name one: --home"
             raise NoRunError(msg)
         return self

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run from end to end: play a workload on an embedded ledger, archive it, verify it, and say how it went."""
+"""One run from end to end.
+
+Play a workload on an embedded ledger, archive it, verify it, and say how it went.
+"""
 
 import shutil
 import time
@@ -28,7 +31,11 @@ _PPM = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What to run: the trace's days, how the teams share, where it goes, and how many cycles to verify (one in so many)."""
+    """What to run.
+
+    The trace's days, how the teams share, where it goes, and how many cycles to verify (one in
+    so many).
+    """
 
     mode: str
     first_day: int
@@ -39,7 +46,10 @@ class RunSpec:
 
 
 class RunReport(Struct, frozen=True):
-    """How a run went. `cpu_seconds` are those of the play alone: cycles, fold, ledger and player."""
+    """How a run went.
+
+    `cpu_seconds` are those of the play alone: cycles, fold, ledger and player.
+    """
 
     figures: RunFigures
     seconds: float

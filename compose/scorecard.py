@@ -17,7 +17,9 @@ class Window(Struct, frozen=True):
 
 
 class RunFigures(Struct, frozen=True):
-    """What the demo says of one run. Percentages are of the device time of the whole fleet in the window; hours are means or
+    """What the demo says of one run.
+
+    Percentages are of the device time of the whole fleet in the window; hours are means or
     quantiles over all jobs; `device_fraction` is received over due per tier.
     """
 
@@ -41,8 +43,13 @@ class RunFigures(Struct, frozen=True):
     cycles: int
 
 
-def figures(history: DuckDBPyConnection, window: Window, promises: Mapping[str, float]) -> RunFigures:
-    """Return the figures of a run; `promises` is the device fraction promised to each tier, 0 for none."""
+def figures(
+    history: DuckDBPyConnection, window: Window, promises: Mapping[str, float]
+) -> RunFigures:
+    """Return the figures of a run.
+
+    `promises` is the device fraction promised to each tier, 0 for none.
+    """
     capacity = _one(history, _CAPACITY)[0] * (window.end_ms - window.start_ms)
     span = {"start": window.start_ms, "end": window.end_ms}
     used, useful = _one(history, _USE, span)

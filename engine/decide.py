@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`decide(state, event)`: whether an event that upstream published holds now.
 
-It only judges; whoever asked appends the fact, keeps the refusal, or parks the event. Every event type has a natural key whose
-order the state itself can judge, so a duplicate or late event is known without a memory of ids.
+It only judges; whoever asked appends the fact, keeps the refusal, or parks the event. Every event
+type has a natural key whose order the state itself can judge, so a duplicate or late event is known
+without a memory of ids.
 """
 
 from engine import decide_fleet, decide_jobs, decide_tenants
@@ -13,7 +14,7 @@ from schemas.catalogue import BY_EVENT, Event
 from schemas.reasons import Rejection
 
 
-def decide(state: State, event: Event) -> Outcome:  # noqa: PLR0911  # one return per family
+def decide(state: State, event: Event) -> Outcome:  # one return per family
     """Return what becomes of an event at the state's moment."""
     match event:
         case jobs.JobSubmitted():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a fleet event holds. Its natural key is the entity's generation, or a node's rising sequence."""
+"""Whether a fleet event holds.
+
+Its natural key is the entity's generation, or a node's rising sequence.
+"""
 
 from msgspec import Struct
 
@@ -15,8 +18,8 @@ def by_generation(
 ) -> Outcome:
     """Judge a declaration or change by the entity's generation.
 
-    A lower generation is late and an equal one with equal content a duplicate; an equal one with other content is a conflict.
-    A change of what is not known yet waits for its declaration.
+    A lower generation is late and an equal one with equal content a duplicate; an equal one with
+    other content is a conflict. A change of what is not known yet waits for its declaration.
     """
     generation: int = getattr(offered, "generation")  # noqa: B009  # every entity has one
     if known is None:
@@ -52,9 +55,7 @@ def cluster(state: State, event: fleet.ClusterDeclared | fleet.ClusterChanged) -
     """A cluster needs its region."""
     if event.cluster.region not in state.regions:
         return Parked(f"region:{event.cluster.region}")
-    return _entity(
-        state, "cluster", event.cluster, changes=isinstance(event, fleet.ClusterChanged)
-    )
+    return _entity(state, "cluster", event.cluster, changes=isinstance(event, fleet.ClusterChanged))
 
 
 def domain(state: State, event: fleet.DomainDeclared | fleet.DomainChanged) -> Outcome:
@@ -158,5 +159,3 @@ def device(
         rule = f"node {known.spec.name} has slots 0 to {known.spec.devices - 1}"
         return reject(Rejection.INVALID_VALUE, "slot", event.slot, rule)
     return FACT
-
-

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a job event holds. Natural keys: the job's generation for a submission, the sequence for a change, attempt and
-transition for a report."""
+"""Whether a job event holds.
+
+Natural keys: the job's generation for a submission, the sequence for a change, attempt and
+transition for a report.
+"""
 
 from engine.job_state import JobState
 from engine.outcomes import DUPLICATE, FACT, Outcome, Parked, Rejected, reject
@@ -61,7 +64,7 @@ def report(state: State, event: jobs.JobReport) -> Outcome:
     return _transition(job, event)
 
 
-def _transition(job: JobState, event: jobs.JobReport) -> Outcome:
+def _transition(job: JobState, event: jobs.JobReport) -> Outcome:  # noqa: PLR0911  # a table
     match event:
         case jobs.JobStarted() | jobs.JobResumed():
             return FACT if job.phase is Phase.STARTING else DUPLICATE

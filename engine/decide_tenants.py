@@ -54,8 +54,8 @@ def reservation(
 def _fits(state: State, offered: Reservation) -> Outcome:
     """Reservations are admitted only while they fit the capacity that survives the failure buffer.
 
-    Every scope that some reservation names must hold all reservations that lie inside it; with scopes that overlap without
-    one holding the other, their union is checked as well.
+    Every scope that some reservation names must hold all reservations that lie inside it; with
+    scopes that overlap without one holding the other, their union is checked as well.
     """
     others = [r for r in state.reservations.values() if r.id != offered.id]
     for scope in (*others, offered):

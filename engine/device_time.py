@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Device time of one job: what it is due, what it received, in total and over the rolling hour.
 
-Both are piecewise linear in time, so they are settled only when a rate changes; time passing costs nothing. The rolling hour is
-twelve buckets of five minutes on the absolute clock: the bucket that runs now and the eleven before it. Amounts are integers of
-milli-device-milliseconds (thousandths of a device times milliseconds).
+Both are piecewise linear in time, so they are settled only when a rate changes; time passing costs
+nothing. The rolling hour is twelve buckets of five minutes on the absolute clock: the bucket that
+runs now and the eleven before it. Amounts are integers of milli-device-milliseconds (thousandths of
+a device times milliseconds).
 """
 
 BUCKET_MS = 300_000

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state digest: a multiset hash over canonical entities, hashed lazily for what changed.
 
-Each entity is written canonically (MessagePack of plain tuples) and hashed with SHA-256; the digest is the sum of these hashes
-modulo 2^256 (the additive multiset hash of Bellare and Micciancio, EUROCRYPT '97), so it costs O(change) and does not
-depend on order.
+Each entity is written canonically (MessagePack of plain tuples) and hashed with SHA-256; the digest
+is the sum of these hashes modulo 2^256 (the additive multiset hash of Bellare and Micciancio,
+EUROCRYPT '97), so it costs O(change) and does not depend on order.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`evolve(state, record)`: the fold. One function per kind of record, total, exact, without clock or chance.
+"""`evolve(state, record)`: the fold.
 
-Whoever reads the ledger folds it with this: the leader as it writes, a standby, the archive's check, a replay.
+One function per kind of record, total, exact, without clock or chance.
+
+Whoever reads the ledger folds it with this: the leader as it writes, a standby, the archive's
+check, a replay.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +21,8 @@ from schemas.catalogue import Event
 from schemas.errors import InternalError, UnknownEventError
 from schemas.records import Record
 
-# Each function takes the event type it is registered for; the table's values have no common narrower type.
+# Each function takes the event type it is registered for; the table's values have no common
+# narrower type.
 _Fold = Callable[[State, Record, Any], None]
 
 FOLDS: Mapping[type[Event], _Fold] = MappingProxyType(
@@ -84,8 +88,9 @@ FOLDS: Mapping[type[Event], _Fold] = MappingProxyType(
 def evolve(state: State, record: Record) -> None:
     """Bring the state from `record.position` to the one after it.
 
-    Raises `InternalError` where the record is not the next one or its time runs backwards, and `UnknownEventError` for a kind
-    that no rule of this build folds: a fold never goes on past what it does not understand.
+    Raises `InternalError` where the record is not the next one or its time runs backwards, and
+    `UnknownEventError` for a kind that no rule of this build folds: a fold never goes on past what
+    it does not understand.
     """
     if record.position != state.head:
         msg = f"record {record.position} came where position {state.head} was due"

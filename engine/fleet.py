@@ -17,8 +17,9 @@ BoolArray = NDArray[np.bool_]
 class Fleet:
     """Nodes by row, shared by all cuts until the fleet changes.
 
-    Arrays are int64 per node row: `pool` and `domain` are indices; a pool is the nodes of one SKU in one cluster, and a gang stays in
-    one pool, so that its workers are alike. `slots` counts usable device slots, `usable` is 1 where new work may go.
+    Arrays are int64 per node row: `pool` and `domain` are indices; a pool is the nodes of one SKU
+    in one cluster, and a gang stays in one pool, so that its workers are alike. `slots` counts
+    usable device slots, `usable` is 1 where new work may go.
     """
 
     version: int
@@ -34,6 +35,12 @@ class Fleet:
     attested_until_ms: IntArray
     confidential: IntArray
     eligible: dict[int, IntArray]
-    """Kind index to the rows of nodes that its constraints and worker shape allow; filled as kinds come."""
+    """Kind index to the rows of nodes that its constraints and worker shape allow.
+
+    Filled as kinds come.
+    """
     scopes: dict[ReservationId, BoolArray]
-    """Reservation to the pools that it covers, as booleans per pool; filled as reservations come."""
+    """Reservation to the pools that it covers, as booleans per pool.
+
+    Filled as reservations come.
+    """

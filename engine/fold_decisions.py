@@ -46,7 +46,7 @@ def launch_ordered(state: State, record: Record, event: decisions.LaunchOrdered)
     touch(state, job)
 
 
-def _claim(  # noqa: PLR0913  # the fields of an order
+def _claim(  # the fields of an order
     state: State,
     job: JobState,
     attempt: int,
@@ -159,5 +159,3 @@ def parked_released(state: State, _: Record, event: decisions.ParkedReleased) ->
     if not waiting:
         del state.waiting_events[parked.waits_for]
     state.dirty[f"parked:{event.parked}"] = None
-
-

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each fleet event changes the state. Every function is total over facts that `decide` admitted."""
+"""How each fleet event changes the state.
+
+Every function is total over facts that `decide` admitted.
+"""
 
 from msgspec import structs
 
@@ -113,9 +116,7 @@ def node_removed(state: State, record: Record, event: fleet.NodeRemoved) -> None
     refresh_node(state, node)
 
 
-def node_health_reported(
-    state: State, record: Record, event: fleet.NodeHealthReported
-) -> None:
+def node_health_reported(state: State, record: Record, event: fleet.NodeHealthReported) -> None:
     """A node's health is now as reported; work on a lost node fails over."""
     node = state.nodes[event.node]
     node.health, node.health_sequence = event.health, event.sequence

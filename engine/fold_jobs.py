@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each job event changes the state. Every function is total over facts that `decide` admitted."""
+"""How each job event changes the state.
+
+Every function is total over facts that `decide` admitted.
+"""
 
 from engine import progress
 from engine.holdings import (
@@ -27,9 +30,7 @@ def submitted(state: State, record: Record, event: jobs.JobSubmitted) -> None:
     job = JobState(spec, record.position, record.recorded_ms)
     job.work_since_ms = job.time.since_ms = record.recorded_ms
     job.team_index = state.index("team", spec.team_id)
-    job.kind_index = state.kind_index(
-        Kind(spec.worker, spec.constraints, spec.workload_class)
-    )
+    job.kind_index = state.kind_index(Kind(spec.worker, spec.constraints, spec.workload_class))
     state.jobs[job.id] = job
     state.latest_generation[f"{spec.tenant}/{spec.name}"] = spec.generation
     job.row = state.job_table.add()
@@ -189,13 +190,19 @@ def _finish(state: State, job: JobState, phase: Phase, now_ms: int) -> None:
 
 
 def stopped(state: State, record: Record, event: jobs.JobStopped) -> None:
-    """The gang has released after a stop: cancelled for good, or failed over to its last checkpoint."""
+    """The gang has released after a stop.
+
+    Cancelled for good, or failed over to its last checkpoint.
+    """
     job = state.jobs[event.job]
     _leave(state, job, record.recorded_ms)
 
 
 def fail_over(state: State, job: JobState, now_ms: int) -> None:
-    """The gang lost a node: what is left of it is told to stop; it resumes from its last checkpoint."""
+    """The gang lost a node: what is left of it is told to stop.
+
+    It resumes from its last checkpoint.
+    """
     progress.settle(state, job, now_ms)
     progress.lose_work(state, job)
     if job.phase is Phase.RUNNING:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each tenant event changes the state. Every function is total over facts that `decide` admitted."""
+"""How each tenant event changes the state.
+
+Every function is total over facts that `decide` admitted.
+"""
 
 from engine.state import State
 from schemas import tenants
@@ -15,9 +18,7 @@ def tenant_known(
     _changed(state, f"tenant:{event.tenant.name}")
 
 
-def team_known(
-    state: State, _: Record, event: tenants.TeamDeclared | tenants.TeamChanged
-) -> None:
+def team_known(state: State, _: Record, event: tenants.TeamDeclared | tenants.TeamChanged) -> None:
     """A team is now as stated."""
     state.teams[event.team.id] = event.team
     _changed(state, f"team:{event.team.id}")

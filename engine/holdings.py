@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How jobs take and give back devices: the only code that changes the node table's free amounts.
 
-`NodeTable` counts what is neither held nor claimed. A claim subtracts at once, turning it into a holding changes nothing,
-a release adds back: so a device that waits for its holder's release is never promised again.
+`NodeTable` counts what is neither held nor claimed. A claim subtracts at once, turning it into a
+holding changes nothing, a release adds back: so a device that waits for its holder's release is
+never promised again.
 """
 
 from collections.abc import Iterable
@@ -106,9 +107,7 @@ def _forget_growth(state: State, job: JobState) -> None:
         exchange(state, job, job.resize.slices, job.slices)
 
 
-def exchange(
-    state: State, job: JobState, before: Iterable[Slice], after: Iterable[Slice]
-) -> None:
+def exchange(state: State, job: JobState, before: Iterable[Slice], after: Iterable[Slice]) -> None:
     """Account for `after` instead of `before`, without touching who is named on the nodes."""
     for piece in before:
         account(state, piece, job.spec.worker, 1)
@@ -165,9 +164,7 @@ def write_row(state: State, job: JobState) -> None:
     )
     claim = job.claim
     placed = job.slices or (claim.slices if claim is not None else ())
-    pool = (
-        int(state.node_table.place[state.nodes[placed[0].node].row, 1]) if placed else -1
-    )
+    pool = int(state.node_table.place[state.nodes[placed[0].node].row, 1]) if placed else -1
     workers = job.workers or (claim.workers if claim is not None else 0)
     # In the order of JOB_COLUMNS; one assignment is several times faster than one per column.
     table.values[job.row] = (

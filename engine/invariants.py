@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold after every record. Checked in tests and simulations after each one; costs O(state)."""
+"""What must hold after every record.
+
+Checked in tests and simulations after each one; costs O(state).
+"""
 
 from collections.abc import Iterable, Iterator
 

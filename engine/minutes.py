@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan as the records of its batch: the opening, the actions, the changed verdicts, the commit that closes it."""
+"""A plan as the records of its batch.
+
+The opening, the actions, the changed verdicts, the commit that closes it.
+"""
 
 from hashlib import sha256
 

@@ -51,6 +51,9 @@ FENCED = Policy(
     move_penalty_ms=0,
     queue_limit=2_000,
 )
-"""Fenced partitions as they are run today: first come first served with backfill, and nothing is ever moved."""
+"""Fenced partitions as they are run today.
+
+First come first served with backfill, and nothing is ever moved.
+"""
 
 BY_NAME = {policy.name: policy for policy in (POOL, FENCED)}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job's accounts: work done, device time due and received, and when its promise would break.
 
-`work` is all device time in which the job made progress; `time.received` counts it only up to what is due, so that an
-elastic job above its minimum cannot hide a suspension.
+`work` is all device time in which the job made progress; `time.received` counts it only up to what
+is due, so that an elastic job above its minimum cannot hide a suspension.
 """
 
 from engine.device_time import NEVER_MS

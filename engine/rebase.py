@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`rebase(state, plan)`: what of a plan, made on a cut, still holds at the head.
 
-A plan is optimistic: events go on while it is made. An action is dropped when its job changed in a way that matters to placement, or
-when a device it wants is no longer there; with it falls everything that needed the room it would have made.
+A plan is optimistic: events go on while it is made. An action is dropped when its job changed in a
+way that matters to placement, or when a device it wants is no longer there; with it falls
+everything that needed the room it would have made.
 """
 
 from collections.abc import Mapping
@@ -137,9 +138,7 @@ def _will_be_free(state: State, node: NodeState, slot: int, leaving: set[JobId])
     return free
 
 
-def _free(
-    state: State, slices: tuple[Slice, ...], taken: Mapping[tuple[str, int], int]
-) -> bool:
+def _free(state: State, slices: tuple[Slice, ...], taken: Mapping[tuple[str, int], int]) -> bool:
     return all(
         int(state.node_table.milli[state.nodes[piece.node].row, slot])
         - taken.get((piece.node, slot), 0)
@@ -151,7 +150,7 @@ def _free(
 
 def _added(job: JobState, slices: tuple[Slice, ...]) -> tuple[Slice, ...]:
     held = {(piece.node, slot) for piece in job.slices for slot in piece.slots}
-    grown = []
+    grown: list[Slice] = []
     for piece in slices:
         new = tuple(slot for slot in piece.slots if (piece.node, slot) not in held)
         grown.append(structs.replace(piece, slots=new))
@@ -168,18 +167,14 @@ def _with_current_waits(state: State, action: Action, leaving: set[JobId]) -> Ac
     return action if waits == action.waits_for else structs.replace(action, waits_for=waits)
 
 
-def _without_idle_moves(
-    applied: list[Action], dropped: dict[JobId, ActionDropped]
-) -> Rebased:
+def _without_idle_moves(applied: list[Action], dropped: dict[JobId, ActionDropped]) -> Rebased:
     """Drop moves whose gainer was dropped: nobody would use the room."""
     kept: list[Action] = []
     for action in applied:
         gains = getattr(action, "gains", None)
         if gains is not None and gains != action.job and gains in dropped:
             name = type(action).__name__
-            dropped[action.job] = ActionDropped(
-                action.job, name, Drop.DEPENDS_ON_DROPPED.value
-            )
+            dropped[action.job] = ActionDropped(action.job, name, Drop.DEPENDS_ON_DROPPED.value)
         else:
             kept.append(action)
     return Rebased(tuple(kept), tuple(dropped.values()))

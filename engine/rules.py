@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Versions of what the records mean.
 
-A `RulesActivated` record says from which position a version holds, so an older history always folds under the rules it was
-written with. A version is never edited once a ledger may hold it: a change of meaning is a new version, and the code asks the
-version's fields, never its number.
+A `RulesActivated` record says from which position a version holds, so an older history always folds
+under the rules it was written with. A version is never edited once a ledger may hold it: a change
+of meaning is a new version, and the code asks the version's fields, never its number.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,9 @@ RULES: Mapping[int, Rules] = MappingProxyType(
         2: Rules(version=2, resize_counts_as_progress=False),
     }
 )
-"""Version 2 counts the pause of a resize against the job's device fraction, as the glossary demands of any time without
-progress; version 1 did not."""
+"""Every version there is. Version 2 counts a resize's pause against the device fraction.
+
+The glossary demands that of any time without progress; version 1 did not do it.
+"""
 
 CURRENT_RULES = 2

@@ -21,8 +21,8 @@ DEVICE_MILLI = 1000
 class Snapshot:
     """The world at `position`, as a plan sees it.
 
-    `jobs`: int64[J, len(JOB_COLUMNS)], ordered by submission; `details` are theirs. `milli`, `host`: what is neither held nor
-    claimed, per node row.
+    `jobs`: int64[J, len(JOB_COLUMNS)], ordered by submission; `details` are theirs. `milli`,
+    `host`: what is neither held nor claimed, per node row.
     """
 
     position: int
@@ -50,7 +50,7 @@ class Snapshot:
         return self.jobs[:, COLUMN[name]]
 
     def speed_milli(self, kind: int, pool: int) -> int:
-        """Return how fast a pool's devices do a kind's workload class, in thousandths of the reference device."""
+        """Return a pool's speed for a kind's workload class, in thousandths of the reference."""
         spec = self.skus.get(self.fleet.pools[pool][1])
         if spec is None:
             return DEVICE_MILLI
@@ -59,7 +59,10 @@ class Snapshot:
 
 
 def cut(state: State, now_ms: int) -> Snapshot:
-    """Return the state as a value, seen at `now_ms`, not before its last record. Raises `InternalError` inside a batch, where no cut is valid."""
+    """Return the state as a value, seen at `now_ms`, not before its last record.
+
+    Raises `InternalError` inside a batch, where no cut is valid.
+    """
     if state.open_cycle or state.policy is None:
         msg = f"position {state.head} is no valid cut: " + (
             "a cycle is open" if state.open_cycle else "no policy is active"
@@ -84,7 +87,7 @@ def cut(state: State, now_ms: int) -> Snapshot:
         team_specs=state.teams,
         reservations=tuple(sorted(state.reservations.values(), key=lambda r: r.id)),
         jobs=values[order],
-        details=tuple([details[row] for row in order.tolist()]),  # type: ignore[misc]  # live rows
+        details=_details(details, order),
         milli=state.node_table.milli[:nodes].copy(),
         host=state.node_table.host[:nodes].copy(),
         stopping=tuple(sorted(state.cancelled_holding)),
@@ -92,6 +95,12 @@ def cut(state: State, now_ms: int) -> Snapshot:
         prices=state.memory.prices,
         price_keys=state.memory.price_keys,
     )
+
+
+def _details(details: list[JobDetail | None], order: IntArray) -> tuple[JobDetail, ...]:
+    rows: list[int] = order.tolist()
+    found = [details[row] for row in rows]
+    return tuple(detail for detail in found if detail is not None)
 
 
 def _fleet(state: State) -> Fleet:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the world: the fold of the ledger. Private to its one owner, who alone changes it, by `evolve`."""
+"""The state of the world: the fold of the ledger.
+
+Private to its one owner, who alone changes it, by `evolve`.
+"""
 
 from collections.abc import Iterable
 
@@ -43,7 +46,7 @@ class NodeState:
         "claimants",
         "device_sequence",
         "gone",
-        "health", 
+        "health",
         "health_sequence",
         "holders",
         "row",
@@ -95,7 +98,7 @@ class TierTotals:
 class Memory:
     """What the planner remembers from one cycle to the next. Mutable, private to the fold."""
 
-    __slots__ = ("cycle", "price_keys", "prices", "solved_ms", "planned_ms")
+    __slots__ = ("cycle", "planned_ms", "price_keys", "prices", "solved_ms")
 
     def __init__(self) -> None:
         """Start with no cycle and no prices."""
@@ -107,7 +110,10 @@ class Memory:
 
 
 class State:
-    """The world at a position of the ledger. Only `evolve` changes it; `head` is the next position."""
+    """The world at a position of the ledger.
+
+    Only `evolve` changes it; `head` is the next position.
+    """
 
     def __init__(self) -> None:
         """Start before the first record."""
@@ -176,4 +182,3 @@ class State:
 def takes_new_work(node: NodeState) -> bool:
     """Whether a node is there and its health lets it take new work."""
     return not node.gone and node.health in {NodeHealth.HEALTHY, NodeHealth.PROBATION}
-

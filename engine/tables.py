@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fold's incremental arrays: what a planner reads, kept current as records arrive.
 
-Both tables are private to the fold. A planner gets copies, so a cut stays what it was while the fold goes on.
+Both tables are private to the fold. A planner gets copies, so a cut stays what it was while the
+fold goes on.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from schemas.decisions import Slice
 from schemas.ids import JobId, NodeName
@@ -32,8 +32,9 @@ def _grown(array: IntArray, rows: int) -> IntArray:
 class NodeTable:
     """Per node: what is neither held nor claimed. Negative while a claim waits for a release.
 
-    `milli`: int64[N, MAX_SLOTS], thousandths of each device slot. `host`: int64[N, 4], cpu_milli, memory_mib, storage_mbps,
-    network_mbps. `place`: int64[N, 2], indices of domain and pool (a SKU in a cluster). `usable`: 1 where new work may go.
+    `milli`: int64[N, MAX_SLOTS], thousandths of each device slot. `host`: int64[N, 4], cpu_milli,
+    memory_mib, storage_mbps, network_mbps. `place`: int64[N, 2], indices of domain and pool (a SKU
+    in a cluster). `usable`: 1 where new work may go.
     """
 
     names: list[NodeName] = field(default_factory=list)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check a ledger against itself: fold it, and plan sampled cycles again from the state they saw.
 
-Decisions on the ledger are facts: the fold applies them and never re-solves. This module re-solves, and names the first record that
-differs. On the build that made a plan the whole batch must come out the same; on another, the problem's digest must match and
-objective and bound must re-derive.
+Decisions on the ledger are facts: the fold applies them and never re-solves. This module re-solves,
+and names the first record that differs. On the build that made a plan the whole batch must come out
+the same; on another, the problem's digest must match and objective and bound must re-derive.
 """
 
 from collections.abc import Callable, Iterable, Sequence

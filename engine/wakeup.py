@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the engine next has something to do. A function of the state alone, so a restarted engine wakes at the same times."""
+"""When the engine next has something to do.
+
+A function of the state alone, so a restarted engine wakes at the same times.
+"""
 
 from engine.phases import Phase
 from engine.state import State
@@ -23,14 +26,17 @@ def anything_to_plan(state: State) -> bool:
 
 
 def cycle_due(state: State, now_ms: int) -> bool:
-    """Whether a cycle should run at `now_ms`: something changed, and the last one is a period ago."""
+    """Whether a cycle should run at `now_ms`.
+
+    Something changed, and the last one is a period ago.
+    """
     if state.policy is None or not state.cycle_due:
         return False
     return now_ms >= state.memory.planned_ms + state.policy.period_ms
 
 
 def next_wakeup(state: State, now_ms: int) -> int | None:
-    """Return the first time after `now_ms` at which the engine has something to do by itself, or None.
+    """Return when, after `now_ms`, the engine next has something to do by itself, or None.
 
     A change that waits for its period; a look at who still waits, once a period, where
     time alone can change who may be moved; the deadline of a parked event; the end of

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every event type there is: its name on the wire, its family, its domain type.
 
-The names are part of the contract and are written out here, so that renaming a class never changes the wire.
+The names are part of the contract and are written out here, so that renaming a class never changes
+the wire.
 """
 
 from collections.abc import Mapping
@@ -67,8 +68,12 @@ def _entries() -> tuple[EventType, ...]:
         _entry("singlepool.tenant.team.declared.v1", Family.TENANT, tenants.TeamDeclared),
         _entry("singlepool.tenant.team.changed.v1", Family.TENANT, tenants.TeamChanged),
         _entry("singlepool.tenant.team.removed.v1", Family.TENANT, tenants.TeamRemoved),
-        _entry("singlepool.tenant.reservation.granted.v1", Family.TENANT, tenants.ReservationGranted),
-        _entry("singlepool.tenant.reservation.changed.v1", Family.TENANT, tenants.ReservationChanged),
+        _entry(
+            "singlepool.tenant.reservation.granted.v1", Family.TENANT, tenants.ReservationGranted
+        ),
+        _entry(
+            "singlepool.tenant.reservation.changed.v1", Family.TENANT, tenants.ReservationChanged
+        ),
         _entry("singlepool.tenant.reservation.ended.v1", Family.TENANT, tenants.ReservationEnded),
         _entry("singlepool.job.submitted.v1", Family.JOB, jobs.JobSubmitted),
         _entry("singlepool.job.cancelled.v1", Family.JOB, jobs.JobCancelled),
@@ -83,10 +88,20 @@ def _entries() -> tuple[EventType, ...]:
         _entry("singlepool.job.failed.v1", Family.JOB, jobs.JobFailed),
         _entry("singlepool.job.finished.v1", Family.JOB, jobs.JobFinished),
         _entry("singlepool.job.stopped.v1", Family.JOB, jobs.JobStopped),
-        _entry("singlepool.serving.deployment.declared.v1", Family.SERVING, serving.DeploymentDeclared),
-        _entry("singlepool.serving.deployment.changed.v1", Family.SERVING, serving.DeploymentChanged),
-        _entry("singlepool.serving.deployment.removed.v1", Family.SERVING, serving.DeploymentRemoved),
-        _entry("singlepool.serving.request_profile.observed.v1", Family.SERVING, serving.RequestProfileObserved),
+        _entry(
+            "singlepool.serving.deployment.declared.v1", Family.SERVING, serving.DeploymentDeclared
+        ),
+        _entry(
+            "singlepool.serving.deployment.changed.v1", Family.SERVING, serving.DeploymentChanged
+        ),
+        _entry(
+            "singlepool.serving.deployment.removed.v1", Family.SERVING, serving.DeploymentRemoved
+        ),
+        _entry(
+            "singlepool.serving.request_profile.observed.v1",
+            Family.SERVING,
+            serving.RequestProfileObserved,
+        ),
         _entry("singlepool.decision.cycle_opened.v1", Family.DECISION, decisions.CycleOpened),
         _entry("singlepool.decision.launch_ordered.v1", Family.DECISION, decisions.LaunchOrdered),
         _entry("singlepool.decision.suspend_ordered.v1", Family.DECISION, decisions.SuspendOrdered),
@@ -96,7 +111,9 @@ def _entries() -> tuple[EventType, ...]:
         _entry("singlepool.decision.verdict_reached.v1", Family.DECISION, decisions.VerdictReached),
         _entry("singlepool.decision.action_dropped.v1", Family.DECISION, decisions.ActionDropped),
         _entry("singlepool.decision.plan_committed.v1", Family.DECISION, decisions.PlanCommitted),
-        _entry("singlepool.decision.policy_activated.v1", Family.DECISION, decisions.PolicyActivated),
+        _entry(
+            "singlepool.decision.policy_activated.v1", Family.DECISION, decisions.PolicyActivated
+        ),
         _entry("singlepool.decision.rules_activated.v1", Family.DECISION, decisions.RulesActivated),
         _entry("singlepool.decision.event_parked.v1", Family.DECISION, decisions.EventParked),
         _entry("singlepool.decision.parked_released.v1", Family.DECISION, decisions.ParkedReleased),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one module that touches wire types.
 
-A domain struct and the protobuf message of the same name have the same fields, so both directions are built once per type
-from the field lists: a C-level `attrgetter` reads all fields of a message in one call, and only those that need it (enums,
-nested, repeated) are converted. Encoding is deterministic: fields in order, no maps, no unknown fields.
+A domain struct and the protobuf message of the same name have the same fields, so both directions
+are built once per type from the field lists: a C-level `attrgetter` reads all fields of a message
+in one call, and only those that need it (enums, nested, repeated) are converted. Encoding is
+deterministic: fields in order, no maps, no unknown fields.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +12,11 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
-from msgspec import Struct
+from msgspec import DecodeError as JsonDecodeError
+from msgspec import Struct, json
 
 from schemas.catalogue import BY_CE_TYPE, BY_EVENT, CATALOGUE, Event
 from schemas.directives import Directive
@@ -29,6 +32,7 @@ from schemas.v1 import (
     serving_pb2,
     tenant_pb2,
 )
+from schemas.wire_fields import check_json, nearest, unreadable_field
 
 _MODULES = (
     fleet_pb2,
@@ -53,14 +57,14 @@ def _wire_class(name: str) -> type[Message]:
     raise LookupError(msg)
 
 
-def _unwrap(hint: Any) -> Any:
+def _unwrap(hint: Any) -> Any:  # noqa: ANN401  # a type hint has no common type
     """Return the class behind a NewType."""
     while hasattr(hint, "__supertype__"):
         hint = hint.__supertype__
     return hint
 
 
-def _reader(hint: Any) -> _Convert | None:
+def _reader(hint: Any) -> _Convert | None:  # noqa: ANN401  # as above
     """Return what turns a wire value into the domain's, or None where they are the same."""
     hint = _unwrap(hint)
     if get_origin(hint) is tuple:
@@ -86,7 +90,7 @@ def _struct_reader(struct: type[Struct]) -> _Convert:
     if not special:
         return lambda m: struct(*get(m))
 
-    def read(message: Any) -> Any:
+    def read(message: Any) -> Any:  # noqa: ANN401  # wire and domain have no common type
         values = list(get(message))
         for i, convert in special:
             values[i] = convert(values[i])
@@ -95,7 +99,7 @@ def _struct_reader(struct: type[Struct]) -> _Convert:
     return read
 
 
-def _writer(hint: Any) -> _Convert | None:
+def _writer(hint: Any) -> _Convert | None:  # noqa: ANN401  # as above
     """Return what turns a domain value into the wire's, or None where they are the same."""
     hint = _unwrap(hint)
     if get_origin(hint) is tuple:
@@ -114,7 +118,7 @@ def _struct_writer(struct: type[Struct]) -> _Convert:
     conversions = [(n, _writer(hints[n])) for n in names]
     special = [(n, convert) for n, convert in conversions if convert is not None]
 
-    def write(value: Any) -> Any:
+    def write(value: Any) -> Any:  # noqa: ANN401  # wire and domain have no common type
         got = get(value)
         fields = dict(zip(names, got if len(names) > 1 else (got,), strict=True))
         for name, convert in special:
@@ -163,21 +167,33 @@ def decode_event(
 ) -> Event:
     """Return the event in a payload, brought up to the current version.
 
-    Raises `UnknownEventError` for a type or version this build does not know, and `DecodeError` for bytes that are not that type.
-    Values are not judged here: see `schemas.validation`.
+    Raises `UnknownEventError` for a type or version this build does not know, and `DecodeError` for
+    bytes that are not that type. Values are not judged here: see `schemas.validation`.
     """
     parse = _PARSERS.get(ce_type) or upcasters.get(ce_type)
     if parse is None:
-        msg = f"ce_type {ce_type!r} is not in contract v1; see docs/events.md for the known types"
-        raise UnknownEventError(msg)
+        raise _unknown(ce_type)
     try:
         return parse(payload)
     except ProtobufDecodeError as error:
         msg = f"{ce_type}: payload of {len(payload)} bytes is not a {_name(ce_type)}: {error}"
         raise DecodeError(msg) from error
     except KeyError as error:
-        msg = f"{ce_type}: an enum field holds {error.args[0]}, which names nothing (0 = not set)"
-        raise DecodeError(msg) from error
+        raise _unreadable(ce_type, payload, error.args[0]) from error
+
+
+def _unknown(ce_type: str) -> UnknownEventError:
+    meant = nearest(ce_type, tuple(BY_CE_TYPE))
+    msg = f"ce_type {ce_type!r} is not in contract v1{meant} See docs/events.md for the known types"
+    return UnknownEventError(msg if meant else msg.replace(" See", "; see"))
+
+
+def _unreadable(ce_type: str, payload: bytes, number: object) -> DecodeError:
+    """Return the error for a payload that parses and whose enumerations do not."""
+    entry = BY_CE_TYPE.get(ce_type)
+    found = unreadable_field(_wire_class(entry.message).FromString(payload)) if entry else None
+    msg = f"{ce_type}: an enum field holds {number}, which names nothing (0 = not set)"
+    return found or DecodeError(msg)
 
 
 def _name(ce_type: str) -> str:
@@ -190,7 +206,44 @@ def publish(event: Event, origin: Origin = NO_ORIGIN) -> Published:
     return Published(BY_EVENT[type(event)].ce_type, encode_event(event), origin)
 
 
-def encode_record(  # noqa: PLR0913  # the envelope has these fields
+def event_from_json(
+    ce_type: str, data: bytes | Mapping[str, object], origin: Origin = NO_ORIGIN
+) -> Published:
+    """Return an event given in protobuf's JSON form, with fields named as in the contract.
+
+    `data` is the payload as JSON bytes or as what they decode to. 64-bit integers are numbers or text,
+    enumerations their names (or numbers), bytes base64. Raises `UnknownEventError` for an unknown type,
+    `FieldError` naming the field that is unknown or of another kind, and `DecodeError` for what is no
+    JSON. Values are not judged here: see `schemas.validation`.
+    """
+    entry = BY_CE_TYPE.get(ce_type)
+    if entry is None:
+        raise _unknown(ce_type)
+    message = _wire_class(entry.message)()
+    try:
+        decoded: object = json.decode(data) if isinstance(data, bytes) else data
+    except (JsonDecodeError, RecursionError) as error:
+        msg = f"{ce_type}: {len(data)} bytes are not JSON: {error}"
+        raise DecodeError(msg) from error
+    check_json(message.DESCRIPTOR, decoded)
+    ParseDict(decoded, message)
+    return Published(ce_type, message.SerializeToString(deterministic=True), origin)
+
+
+def event_to_json(event: Event) -> dict[str, object]:
+    """Return an event in protobuf's JSON form, complete and with fields named as in the contract.
+
+    As that form has it, 64-bit integers are text; `event_from_json` reads back what this gives.
+    """
+    found: dict[str, object] = MessageToDict(
+        _WRITERS[type(event)](event),
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    )
+    return found
+
+
+def encode_record(  # the envelope has these fields
     position: int,
     recorded_ms: int,
     published: Published,
@@ -215,12 +268,11 @@ def encode_record(  # noqa: PLR0913  # the envelope has these fields
     return encoded
 
 
-def decode_record(
-    data: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS
-) -> Record | None:
+def decode_record(data: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> Record | None:
     """Return the record in an envelope, or None where it is unknown and marked skippable.
 
-    Raises `UnknownEventError` for an unknown type that is not skippable, and `DecodeError` for damaged bytes.
+    Raises `UnknownEventError` for an unknown type that is not skippable, and `DecodeError` for
+    damaged bytes.
     """
     envelope = _parse_envelope(data)
     parse = _PARSERS.get(envelope.ce_type)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions to node agents, derived from committed plans and the reports since.
 
-`position` is that of the ledger record that made the directive due. An agent acts on a job's directive once and ignores one
-whose position is not above the last it acted on. A migration is a suspend directive followed, once released, by a launch
-directive of the next attempt with `resume` set.
+`position` is that of the ledger record that made the directive due. An agent acts on a job's
+directive once and ignores one whose position is not above the last it acted on. A migration is a
+suspend directive followed, once released, by a launch directive of the next attempt with `resume`
+set.
 """
 
 from msgspec import Struct

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Distinct identifier types.
 
-Upstream names what it owns by (tenant, name, generation); the engine keys such a thing by the canonical text
-`tenant/name@generation`. Names hold no `/` and no `@`, so the text parses back without loss.
+Upstream names what it owns by (tenant, name, generation); the engine keys such a thing by the
+canonical text `tenant/name@generation`. Names hold no `/` and no `@`, so the text parses back
+without loss.
 """
 
 from typing import NewType

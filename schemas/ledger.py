@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger's port: what every carrier (embedded, Kafka, memory) gives its writer and its readers.
 
-A ledger is a totally ordered log of opaque records; the position of a record is the number of records before it. One writer at a time:
-taking the lease raises the epoch, and an append under an older epoch is refused. A batch is appended whole or not at all, together with
-the input offsets that it includes and the events that it refused.
+A ledger is a totally ordered log of opaque records; the position of a record is the number of
+records before it. One writer at a time: taking the lease raises the epoch, and an append under an
+older epoch is refused. A batch is appended whole or not at all, together with the input offsets
+that it includes and the events that it refused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +18,17 @@ from schemas.records import Published
 
 
 class FencedError(WorldError):
-    """Another writer took the lease; this one must stop. Nothing of the refused batch was appended."""
+    """Another writer took the lease; this one must stop.
+
+    Nothing of the refused batch was appended.
+    """
 
 
 class PositionError(InternalError):
-    """The batch was made for another head than the ledger's; the writer has lost track and must stop."""
+    """The batch was made for another head than the ledger's.
+
+    The writer has lost track and must stop.
+    """
 
 
 class CorruptLedgerError(WorldError):
@@ -29,7 +36,10 @@ class CorruptLedgerError(WorldError):
 
 
 class NotALedgerError(CallerError):
-    """The file is no ledger, or of a version this build does not know; the message says what to do."""
+    """The file is no ledger, or of a version this build does not know.
+
+    The message says what to do.
+    """
 
 
 class Lease(Struct, frozen=True):
@@ -53,7 +63,8 @@ class RejectedEvent(Struct, frozen=True):
 class Batch(Struct, frozen=True):
     """What one append carries, atomically.
 
-    `consumed` maps an input's name to the offset after the last event of it that this batch accounts for.
+    `consumed` maps an input's name to the offset after the last event of it that this batch
+    accounts for.
     """
 
     records: Sequence[bytes]
@@ -83,7 +94,8 @@ class LedgerWriter(LedgerReader, Protocol):
     def append(self, lease: Lease, position: int, batch: Batch) -> int:
         """Append a batch whose first record has `position`, durably, and return the new head.
 
-        Raises `FencedError` under an older lease and `PositionError` where `position` is not the head.
+        Raises `FencedError` under an older lease and `PositionError` where `position` is not the
+        head.
         """
         ...
 

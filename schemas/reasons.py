@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed reason codes, each with the sentence a user reads.
 
-Three questions have reasons: why an event was refused (`Rejection`), why a job does not run (`Reason`), and why an action of
-a plan was dropped (`Drop`).
+Three questions have reasons: why an event was refused (`Rejection`), why a job does not run
+(`Reason`), and why an action of a plan was dropped (`Drop`).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Old event versions brought up to the current one.
 
-An upcaster is a pure function from the payload of an old version to an event of the current domain type. A version is never
-removed from here, since ledgers keep old records for ever. Contract v1 is the first, so there is none yet.
+An upcaster is a pure function from the payload of an old version to an event of the current domain
+type. A version is never removed from here, since ledgers keep old records for ever. Contract v1 is
+the first, so there is none yet.
 """
 
 from collections.abc import Callable, Mapping

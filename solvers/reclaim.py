@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cheapest set of moves that frees enough devices: an exact multiple-choice covering knapsack.
 
-Each victim offers options (shrink by so much, leave altogether), at most one of which is taken; the options chosen together must
-free at least what is needed, at least cost. Solved by dynamic programming over the amount freed, capped at the need
-(Kellerer, Pferschy, Pisinger, *Knapsack Problems*, chapter 11), in O(options x need).
+Each victim offers options (shrink by so much, leave altogether), at most one of which is taken; the
+options chosen together must free at least what is needed, at least cost. Solved by dynamic
+programming over the amount freed, capped at the need (Kellerer, Pferschy, Pisinger, *Knapsack
+Problems*, chapter 11), in O(options x need).
 """
 
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ class Cover:
     freed: int
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]  # numba has no types
-def _choose(victim: IntArray, freed: IntArray, cost: IntArray, need: int) -> IntArray:
+@njit(cache=True)
+def _choose(  # noqa: C901  # one kernel: numba inlines no helpers
+    victim: IntArray, freed: IntArray, cost: IntArray, need: int
+) -> IntArray:
     """Return 1 per chosen option, all 0 where the need cannot be covered.
 
     best[j] is the least cost of freeing at least j with the victims seen so far.
@@ -68,8 +71,9 @@ def _choose(victim: IntArray, freed: IntArray, cost: IntArray, need: int) -> Int
 def cheapest_cover(victim: IntArray, freed: IntArray, cost: IntArray, need: int) -> Cover | None:
     """Return the cheapest options that free at least `need`, or None where all together do not.
 
-    `victim`, `freed`, `cost`: int64[O]; options of one victim stand next to each other. `freed` and `need` are positive amounts of
-    the same unit, `cost` is not negative. Ties go to the options of the earlier victim.
+    `victim`, `freed`, `cost`: int64[O]; options of one victim stand next to each other. `freed` and
+    `need` are positive amounts of the same unit, `cost` is not negative. Ties go to the options of
+    the earlier victim.
     """
     if need <= 0:
         return Cover((), 0, 0)

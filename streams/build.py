@@ -15,7 +15,7 @@ _LIBRARIES = ("numba", "numpy", "ortools", "scipy")
 
 @cache
 def fingerprint() -> str:
-    """Return 16 hexadecimal digits over the core's sources, its numeric libraries, Python and the processor."""
+    """Return 16 hex digits over the core's sources, numeric libraries, Python and processor."""
     hashed = sha256()
     for package in _PACKAGES:
         _add(hashed.update, files(package), package)

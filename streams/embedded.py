@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger in one file: SQLite in WAL mode with synchronous FULL, so an append that returned survives a power cut.
+"""The ledger in one file.
 
-One row a record, keyed by position, with a CRC-32 that tells a changed or torn row at read. A batch is one transaction: SQLite recovers the
-log to whole transactions, so a ledger never opens with half a batch.
+SQLite in WAL mode with synchronous FULL, so an append that returned survives a power cut.
+
+One row a record, keyed by position, with a CRC-32 that tells a changed or torn row at read. A batch
+is one transaction: SQLite recovers the log to whole transactions, so a ledger never opens with half
+a batch.
 """
 
 import sqlite3
@@ -33,7 +36,9 @@ _BUSY_MS = 10_000
 
 _SCHEMA = """
 CREATE TABLE record (position INTEGER PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE TABLE lease (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, owner TEXT NOT NULL) STRICT;
+CREATE TABLE lease (
+    one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, owner TEXT NOT NULL
+) STRICT;
 CREATE TABLE consumed (source TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE rejected (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE inbox (position INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
@@ -51,10 +56,13 @@ class EmbeddedLedger:
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Open the ledger at `path`, or make one there.
 
-        Raises `NotALedgerError` where the file is something else, of a newer version, or not there and not to be made.
+        Raises `NotALedgerError` where the file is something else, of a newer version, or not there
+        and not to be made.
         """
         if not create and not path.exists():
-            msg = f"there is no ledger at {path}; make one with `singlepool run` or `singlepool demo`"
+            msg = (
+                f"there is no ledger at {path}; make one with `singlepool run` or `singlepool demo`"
+            )
             raise NotALedgerError(msg)
         self.path = path
         try:
@@ -75,7 +83,7 @@ class EmbeddedLedger:
             raise NotALedgerError(msg)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version > _VERSION:
-            msg = f"{self.path} is of ledger version {version}; this build knows {_VERSION}: upgrade it"
+            msg = f"{self.path} is of version {version}; this build knows {_VERSION}: upgrade it"
             raise NotALedgerError(msg)
         db.execute("PRAGMA synchronous = FULL")
 
@@ -108,7 +116,7 @@ class EmbeddedLedger:
         """Close the file."""
         self.close()
 
-    # --- reading ------------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------
 
     def head(self) -> int:
         """Return how many records are committed."""
@@ -116,7 +124,10 @@ class EmbeddedLedger:
         return 0 if last is None else int(last) + 1
 
     def read(self, start: int, limit: int) -> Sequence[bytes]:
-        """Return up to `limit` records from `start` on. Raises `CorruptLedgerError` naming the first position that is wrong."""
+        """Return up to `limit` records from `start` on.
+
+        Raises `CorruptLedgerError` naming the first position that is wrong.
+        """
         rows = self._db.execute(
             "SELECT position, crc, data FROM record WHERE position >= ? ORDER BY position LIMIT ?",
             (start, limit),
@@ -124,11 +135,11 @@ class EmbeddedLedger:
         for expected, (position, crc, data) in enumerate(rows, start):
             if position != expected or zlib.crc32(data) != crc:
                 what = "is missing" if position != expected else "was changed"
-                msg = f"{self.path}: record {expected} {what}; restore the file, or replay from the archive"
+                msg = f"{self.path}: record {expected} {what}; restore it from the archive"
                 raise CorruptLedgerError(msg)
         return [row[2] for row in rows]
 
-    # --- writing ------------------------------------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------
 
     def acquire(self, owner: str) -> Lease:
         """Take the lease; whoever held it before is fenced."""
@@ -171,7 +182,7 @@ class EmbeddedLedger:
     def _check(self, lease: Lease, position: int) -> None:
         (epoch, owner) = self._db.execute("SELECT epoch, owner FROM lease").fetchone()
         if epoch != lease.epoch:
-            msg = f"{owner} took the ledger under epoch {epoch}; {lease.owner} had {lease.epoch} and must stop"
+            msg = f"{owner} took the ledger, epoch {epoch}; {lease.owner} had {lease.epoch}: stop"
             raise FencedError(msg)
         head = self.head()
         if position != head:
@@ -182,7 +193,7 @@ class EmbeddedLedger:
         """Return, per input, the offset up to which its events are accounted for."""
         return dict(self._db.execute("SELECT source, position FROM consumed").fetchall())
 
-    # --- beside the records -------------------------------------------------------------------------------------------
+    # --- beside the records ---------------------------------------------------------------------
 
     def rejected(self, start: int, limit: int) -> Sequence[tuple[int, RejectedEvent]]:
         """Return up to `limit` refused events, numbered from 1, from number `start` on."""

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine's host: the one writer of a ledger. It carries what the pure core decides, and decides nothing itself.
+"""The engine's host: the one writer of a ledger.
 
-One step is one atomic append: admit what has arrived, cut a snapshot, plan, rebase on the head, judge, record.
+It carries what the pure core decides, and decides nothing itself.
+
+One step is one atomic append: admit what has arrived, cut a snapshot, plan, rebase on the head,
+judge, record.
 """
 
 from collections.abc import Sequence
@@ -51,8 +54,8 @@ class Batch:
 class Host:
     """Holds the state as of the ledger's head and turns what arrives into the next batch.
 
-    The caller appends each batch durably before it shows its directives to anyone. If that fails, the host is ahead of the ledger and
-    must be thrown away.
+    The caller appends each batch durably before it shows its directives to anyone. If that fails,
+    the host is ahead of the ledger and must be thrown away.
     """
 
     def __init__(self, state: State, build: str) -> None:
@@ -65,7 +68,10 @@ class Host:
     def step(
         self, arrived: Sequence[tuple[Published, Event]], now_ms: int, *, retry: bool = False
     ) -> Batch:
-        """Return the batch of one step at `now_ms`; `retry` looks again at who waits though nothing changed."""
+        """Return the batch of one step at `now_ms`.
+
+        `retry` looks again at who waits though nothing changed.
+        """
         self._batch = Batch(self.state.head)
         # 1. Refuse what waited too long for what it needs.
         self._expire(now_ms)
@@ -87,23 +93,21 @@ class Host:
             self.record_own(event, now_ms)
         return self._batch
 
-    # --- facts --------------------------------------------------------------------------------------------------------
+    # --- facts ----------------------------------------------------------------------------------
 
-    def _admit(self, published: Published, event: Event, now_ms: int, cause: int | None) -> bool:
+    def _admit(self, published: Published, event: Event, now_ms: int, cause: int | None) -> None:
         outcome = decide(self.state, event)
         match outcome:
             case Fact():
                 position = self._record(published, event, now_ms, cause)
                 self._batch.facts.append((published, event))
                 self._unpark(event, position, now_ms)
-                return True
             case Duplicate():
                 self._batch.duplicates += 1
             case Parked():
-                self._park(published, event, outcome, now_ms)
+                self._park(published, outcome, now_ms)
             case Rejected():
                 self._batch.refused.append(Refusal(published, outcome))
-        return False
 
     def _record(
         self, published: Published, event: Event, now_ms: int, cause: int | None = None
@@ -117,7 +121,7 @@ class Host:
         """Record an event that the engine or its operator says, and return its position."""
         return self._record(publish(event), event, now_ms, cause)
 
-    def _park(self, published: Published, event: Event, outcome: Parked, now_ms: int) -> None:
+    def _park(self, published: Published, outcome: Parked, now_ms: int) -> None:
         policy = self.state.policy
         if policy is None:
             rule = f"{outcome.waits_for} is not known and no policy says how long to wait for it"
@@ -159,7 +163,7 @@ class Host:
             case Parked():
                 if outcome.waits_for != kept.waits_for:
                     self.record_own(ParkedReleased(parked, admitted=True), now_ms, cause)
-                    self._park(published, event, outcome, now_ms)
+                    self._park(published, outcome, now_ms)
             case Duplicate():
                 self.record_own(ParkedReleased(parked, admitted=True), now_ms, cause)
             case Rejected():
@@ -179,7 +183,7 @@ class Host:
             refusal = reject(reason, kept.waits_for.partition(":")[0], kept.waits_for, rule)
             self._batch.refused.append(Refusal(_published(kept), refusal))
 
-    # --- decisions ----------------------------------------------------------------------------------------------------
+    # --- decisions ------------------------------------------------------------------------------
 
     def _cycle(self, now_ms: int) -> None:
         state = self.state
@@ -203,5 +207,3 @@ class Host:
 def _published(kept: EventParked) -> Published:
     origin = Origin(*(getattr(kept, name) for name in Origin.__struct_fields__))
     return Published(kept.ce_type, kept.payload, origin)
-
-

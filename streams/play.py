@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play a workload through the engine under virtual time, on any ledger.
 
-Time passes only when the engine has nothing left to do at it. After a crash the same loop goes on from the ledger's prefix and ends in the same
-state: what is pending is found in the ledger, never in memory.
+Time passes only when the engine has nothing left to do at it. After a crash the same loop goes on
+from the ledger's prefix and ends in the same state: what is pending is found in the ledger, never
+in memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -118,9 +119,10 @@ class Play:
             self._player.observe(directive, self._now_ms)
 
     def _keep(self, batch: Batch) -> None:
-        """Hold a batch until somebody is told something, then make all that is held durable at once.
+        """Hold a batch until somebody is told something, then make all held durable at once.
 
-        Nobody outside has seen any of it before, so a crash in between only means that it is played again.
+        Nobody outside has seen any of it before, so a crash in between only means that it is played
+        again.
         """
         self._held.append(batch)
         if batch.directives or len(self._held) >= _MOST_HELD:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan's certificate: the cut as an allocation problem, the plan's value in it, and a bound by dual prices.
+"""The plan's certificate.
 
-Jobs that are alike form classes, nodes of one SKU in one cluster a pool. Amounts are in milli-devices, values in weight times
-milli-devices. The bound holds for any prices (weak duality), so the prices remembered from the last global solve certify every
-plan made since in one pass over the classes.
+The cut as an allocation problem, the plan's value in it, and a bound by dual prices.
+
+Jobs that are alike form classes, nodes of one SKU in one cluster a pool. Amounts are in
+milli-devices, values in weight times milli-devices. The bound holds for any prices (weak duality),
+so the prices remembered from the last global solve certify every plan made since in one pass over
+the classes.
 """
 
 from dataclasses import dataclass
@@ -27,14 +30,20 @@ _SPEED_BASE_MILLI = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Posed:
-    """A cut as an allocation problem. `members` are the jobs in it; `class_of` is theirs, int64[len(members)]."""
+    """A cut as an allocation problem.
+
+    `members` are the jobs in it; `class_of` is theirs, int64[len(members)].
+    """
 
     problem: allocation.AllocationProblem
     members: IntArray
     class_of: IntArray
 
     def value(self, snapshot: Snapshot, view: View, running: IntArray, kept: IntArray) -> int:
-        """Return what a plan is worth: `running` are milli-devices per job of the cut, `kept` is 1 for who stays in place."""
+        """Return what a plan is worth.
+
+        `running` are milli-devices per job of the cut, `kept` is 1 for who stays in place.
+        """
         pools = snapshot.column("pool")[self.members]
         rate = self.problem.class_value[self.class_of, np.maximum(pools, 0)]
         best = self.problem.class_value.max(axis=1)[self.class_of]
@@ -153,7 +162,7 @@ def price_keys(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def remembered(snapshot: Snapshot) -> allocation.Prices:
-    """Return the prices of the last global solve for today's pools, teams and reservations; 0 for new ones."""
+    """Return the last global solve's prices for today's pools and teams; 0 for new ones."""
     keys = price_keys(snapshot)
     if keys == snapshot.price_keys:
         flat = np.array(snapshot.prices, np.int64)

@@ -17,8 +17,8 @@ _PROMISE_FACTOR = 10
 def move_ms(snapshot: Snapshot) -> IntArray:
     """Return how long each job would make no progress for one move, int64[J].
 
-    Writing and reading its checkpoint at the bandwidth of one node, starting again, and a penalty for each earlier move, so that
-    the same job is not moved over and over.
+    Writing and reading its checkpoint at the bandwidth of one node, starting again, and a penalty
+    for each earlier move, so that the same job is not moved over and over.
     """
     fleet = snapshot.fleet
     slowest = min((spec.storage_mbps for spec in fleet.specs), default=1)
@@ -30,7 +30,8 @@ def move_ms(snapshot: Snapshot) -> IntArray:
 def stop_cost(snapshot: Snapshot, view: View) -> IntArray:
     """Return what stopping each job for the policy's horizon costs per milli-device, int64[J].
 
-    The horizon is the device time that a newcomer is given first: the room is wanted for about that long.
+    The horizon is the device time that a newcomer is given first: the room is wanted for about that
+    long.
     """
     horizon_ms = snapshot.policy.fresh_device_ms
     per_milli = view.weight * (horizon_ms + move_ms(snapshot))

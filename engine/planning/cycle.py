@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`plan(snapshot)`: one cycle's decision, as a value.
 
-What a plan *means*: among all ways to run whole gangs on the devices there are, one whose value, summed over reservations honoured,
-promises kept and work done, is within a certified gap of the best. How it is found: waiting jobs are placed one by one in the order of
-their rank, each into free room or by the cheapest moves that pay; when the certified gap grows past the policy's target, the global
-allocation is solved and the plan is completed towards it.
+What a plan *means*: among all ways to run whole gangs on the devices there are, one whose value,
+summed over reservations honoured, promises kept and work done, is within a certified gap of the
+best. How it is found: waiting jobs are placed one by one in the order of their rank, each into free
+room or by the cheapest moves that pay; when the certified gap grows past the policy's target, the
+global allocation is solved and the plan is completed towards it.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ _PPM = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What shows how good a plan is: its value, a bound on any plan's value, and the prices that prove the bound."""
+    """What shows how good a plan is.
+
+    Its value, a bound on any plan's value, and the prices that prove the bound.
+    """
 
     problem_digest: bytes
     reason: str
@@ -49,7 +53,8 @@ class Certificate:
 class Plan:
     """What a cycle decided: actions in order, verdicts that changed, and the certificate.
 
-    `claims_due` are the premium jobs inside their reservation that wait in the cut: the judge checks that each has an action.
+    `claims_due` are the premium jobs inside their reservation that wait in the cut: the judge
+    checks that each has an action.
     """
 
     position: int
@@ -69,7 +74,8 @@ def plan(snapshot: Snapshot) -> Plan:
     placing.stop_cancelled()
     # 3. Place who waits, in order, making room where it pays.
     placing.place_waiting()
-    # 4. Bound what any plan could be worth, by the prices remembered; solve the global allocation where the gap is too wide.
+    # 4. Bound what any plan could be worth by the prices remembered; where the gap is too wide,
+    #    solve the global allocation.
     certificate = _certify(snapshot, seen, placing)
     # 5. Let elastic gangs have what is left over.
     placing.expand()

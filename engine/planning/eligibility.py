@@ -18,7 +18,8 @@ BoolArray = NDArray[np.bool_]
 def eligible_rows(snapshot: Snapshot, kind_index: int) -> IntArray:
     """Return the sorted rows of nodes that may take new work of this kind now.
 
-    What depends on the fleet alone is worked out once per fleet and kind; attestation and health are looked at each time.
+    What depends on the fleet alone is worked out once per fleet and kind; attestation and health
+    are looked at each time.
     """
     fleet = snapshot.fleet
     kind = snapshot.kinds[kind_index]
@@ -38,7 +39,9 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
     asked, worker = kind.constraints, kind.worker
     everywhere = np.ones(len(fleet.names), np.bool_)
     skus = np.array([not asked.skus or sku in asked.skus for _, sku in fleet.pools], np.bool_)
-    regions = np.array([not asked.regions or r in asked.regions for r in fleet.pool_region], np.bool_)
+    regions = np.array(
+        [not asked.regions or r in asked.regions for r in fleet.pool_region], np.bool_
+    )
     labels = np.array([set(asked.labels) <= set(spec.labels) for spec in fleet.specs], np.bool_)
     confidential = fleet.confidential == 1 if asked.confidential else everywhere
     fits = np.array(
@@ -84,24 +87,27 @@ def _workers_per_node(
         most = fleet.slots[rows] * share // worker.devices
     else:
         most = np.full(len(rows), 2**31, np.int64)
-    for amount, field in (
-        (worker.cpu_milli, "cpu_milli"),
-        (worker.memory_mib, "memory_mib"),
-        (worker.storage_mbps, "storage_mbps"),
-        (worker.network_mbps, "network_mbps"),
+    specs = [fleet.specs[row] for row in rows.tolist()]
+    for amount, has in (
+        (worker.cpu_milli, [spec.cpu_milli for spec in specs]),
+        (worker.memory_mib, [spec.memory_mib for spec in specs]),
+        (worker.storage_mbps, [spec.storage_mbps for spec in specs]),
+        (worker.network_mbps, [spec.network_mbps for spec in specs]),
     ):
         if amount:
-            has = np.array([getattr(fleet.specs[row], field) for row in rows], np.int64)
-            most = np.minimum(most, has // amount)
+            most = np.minimum(most, np.array(has, np.int64) // amount)
     return most
 
 
 def exclusions(snapshot: Snapshot, kind_index: int) -> tuple[Exclusion, ...]:
-    """Return how many nodes each rule excludes, in the order of the rules; each node is counted once."""
+    """Return how many nodes each rule excludes, in the order of the rules.
+
+    Each node is counted once.
+    """
     fleet = snapshot.fleet
     kind = snapshot.kinds[kind_index]
     left = np.ones(len(fleet.names), np.bool_)
-    found = []
+    found: list[Exclusion] = []
     rules = [(Rule.NODE_HEALTH, fleet.usable == 1), *_static_rules(fleet, kind)]
     for rule, passes in rules:
         out = int((left & ~passes).sum())

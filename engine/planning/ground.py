@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ground that one plan is laid out on: scratch copies of what is free, changed as the plan grows."""
+"""The ground that one plan is laid out on.
+
+Scratch copies of what is free, changed as the plan grows.
+"""
 
 import numpy as np
 
@@ -42,7 +45,7 @@ class Ground:
         self._count_releasing()
 
     def _count_releasing(self) -> None:
-        """Count what is being released as free, to be waited for; what a successor has claimed stays taken."""
+        """Count what is being released as free, to be waited for, unless it is claimed."""
         phase, kinds = self._snapshot.column("phase"), self._snapshot.column("kind")
         releasing = (phase == _SUSPENDING) | (phase == _STOPPING)
         for index in np.flatnonzero(releasing).tolist():
@@ -57,7 +60,7 @@ class Ground:
         return found
 
     def group_of(self, kind: int) -> IntArray:
-        """Return, per node row, the index of the pool, domain or node a gang of the kind must stay inside."""
+        """Return, per node row, the group (pool, domain, node) that a gang of the kind stays in."""
         span = self._snapshot.kinds[kind].constraints.span
         if span is Span.CLUSTER:
             return self._fleet.pool
@@ -82,11 +85,14 @@ class Ground:
         return found
 
     def pack(self, kind: int, group: int, workers: int) -> tuple[packing.Slice, ...] | None:
-        """Return where a gang goes inside a group, or None where it does not fit. Changes nothing."""
+        """Return where a gang goes inside a group, or None where it does not fit.
+
+        Changes nothing.
+        """
         rows = self.rows(kind)
         inside = rows[self.group_of(kind)[rows] == group]
         placed = packing.place_gang(self.nodes, inside, self._demand(kind), workers)
-        return placed.slices if placed.slices else None
+        return placed.slices or None
 
     def _demand(self, kind: int) -> packing.WorkerDemand:
         worker = self._snapshot.kinds[kind].worker
@@ -154,7 +160,8 @@ def shrunk(detail: JobDetail, workers: int) -> tuple[tuple[Slice, ...], tuple[Sl
     """
     devices = detail.spec.worker.devices
     excess = sum(s.workers for s in detail.slices) - workers
-    kept, given = [], []
+    kept: list[Slice] = []
+    given: list[Slice] = []
     for piece in sorted(detail.slices, key=lambda s: (s.workers, s.node)):
         gone = min(excess, piece.workers)
         excess -= gone

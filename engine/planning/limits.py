@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits beside the devices themselves: a team's most devices, a reservation's scope, what may be lent."""
+"""Limits beside the devices: a team's most, a reservation's scope, what may be lent."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Limits:
         self._outside = int(view.held[view.reservation < 0].sum())
 
     def _unreserved_milli(self) -> int | None:
-        """Return the milli-devices outside all reservations, or None where idle reservations are lent."""
+        """Return the milli-devices outside reservations, or None where idle ones are lent."""
         if self._snapshot.policy.lends:
             return None
         reserved = sum(r.devices for r in self._snapshot.reservations)
@@ -42,7 +42,7 @@ class Limits:
         if not self.any:
             return True
         need = int(self._view.need_min[job])
-        most = self._most[self._team[job]]
+        most = self._most[int(self._team[job])]
         if most and self._used[self._team[job]] + need > most:
             return False
         inside = self._view.reservation[job] >= 0
@@ -55,7 +55,7 @@ class Limits:
             self._outside += milli
 
     def scope(self, job: int, group_of: IntArray) -> BoolArray | None:
-        """Return which groups a reserved job may use for its reservation to count, or None for all."""
+        """Return the groups in which a reserved job counts as reserved, or None for all."""
         index = int(self._view.reservation[job])
         if index < 0 or self._scopes[index].all():
             return None

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between global solves: each waiting job in turn goes where there is room, or where the cheapest moves make room."""
+"""Between global solves.
+
+Each waiting job in turn goes where there is room, or where the cheapest moves make room.
+"""
 
 import numpy as np
 
@@ -14,12 +17,16 @@ from schemas.decisions import (
     LaunchOrdered,
     MigrateOrdered,
     ResizeOrdered,
+    Slice,
     StopOrdered,
     SuspendOrdered,
 )
 from schemas.ids import JobId
 from schemas.kinds import Tier
 from solvers.reclaim import cheapest_cover
+
+_Moves = tuple[tuple[int, int], ...]
+"""Who moves, and how many workers it keeps: 0 to leave altogether."""
 
 
 class Placing:
@@ -39,11 +46,14 @@ class Placing:
         self._movable = view.movable.copy()
         moves = snapshot.policy.moves
         self._least = snapshot.column("workers_min" if moves else "workers_max")
-        """Fewest workers a gang starts with: without moves it could never grow, so it starts whole."""
+        """Fewest workers a gang starts with.
+
+        Without moves it could never grow, so it starts whole.
+        """
         self._stop_cost: IntArray | None = None
         self._launched: dict[int, int] = {}
 
-    # --- what is over -------------------------------------------------------------------------------------------------
+    # --- what is over ---------------------------------------------------------------------------
 
     def stop_cancelled(self) -> None:
         """Stop every cancelled gang that still holds devices."""
@@ -58,7 +68,7 @@ class Placing:
             self._movable[i] = False
             self.running[i] = 0
 
-    # --- who waits ----------------------------------------------------------------------------------------------------
+    # --- who waits ------------------------------------------------------------------------------
 
     def place_waiting(self) -> None:
         """Go through the waiting jobs in order and place those that can be."""
@@ -82,17 +92,23 @@ class Placing:
 
     def _could_displace(self) -> BoolArray:
         """Return who may make room for itself, bool[J]."""
-        return np.asarray(self.snapshot.policy.moves & (self.view.rank <= Rank.FRESH))
+        return (self.view.rank <= Rank.FRESH) & self.snapshot.policy.moves
 
     def _could_fit(self) -> BoolArray:
-        """Return whose gang some group has room for before the plan, bool[J]: without moves, room only shrinks."""
+        """Return whose gang some group has room for before the plan, bool[J].
+
+        Without moves, room only shrinks.
+        """
         most = np.zeros(len(self.snapshot.kinds), np.int64)
         for kind in np.unique(self._kind[self.view.waiting]).tolist():
             most[kind] = self.ground.most(kind)
         return self._least <= most[self._kind]
 
     def _fit(self, job: int) -> bool:
-        """Place a job into what is free: the tightest group that takes all of it, else the roomiest that takes its minimum."""
+        """Place a job into what is free.
+
+        The tightest group that takes all of it, else the roomiest that takes its minimum.
+        """
         kind, least = int(self._kind[job]), int(self._least[job])
         if self.ground.most(kind) < least:
             return False
@@ -107,7 +123,7 @@ class Placing:
         return workers >= least and self._launch(job, kind, group, workers)
 
     def _open_fits(self, job: int) -> IntArray:
-        """Return how many of the job's workers fit per group, none in groups outside its reservation's scope."""
+        """Return how many of the job's workers fit per group, inside its reservation's scope."""
         fits = self.ground.fits(int(self._kind[job]))
         scope = self.limits.scope(job, self.ground.group_of(int(self._kind[job])))
         return fits if scope is None else np.where(scope[: len(fits)], fits, 0)
@@ -128,32 +144,34 @@ class Placing:
         self.limits.count(job, int(self.running[job]))
         return True
 
-    # --- who makes room -----------------------------------------------------------------------------------------------
+    # --- who makes room -------------------------------------------------------------------------
 
     def _displace(self, job: int) -> bool:
-        """Make room for a job by the cheapest moves, where that is worth it; return whether it was placed."""
+        """Make room for a job by the cheapest moves, where that is worth it.
+
+        Return whether it was placed.
+        """
         fits = self._open_fits(job)
         victims = self._victims(job)
         if not len(fits) or not victims.any():
             return False
         worker_milli = int(self.snapshot.column("worker_milli")[job])
         least = int(self._least[job])
-        worth = None if self.view.rank[job] == Rank.RESERVED else costs.gain(
-            self.snapshot, self.view, job
+        worth = (
+            None
+            if self.view.rank[job] == Rank.RESERVED
+            else costs.gain(self.snapshot, self.view, job)
         )
-        offers = []
+        offers: list[tuple[int, int, _Moves]] = []
         group_of = self.ground.group_of(int(self._kind[job]))
         for group in range(len(fits)):
             if not (group_of[self.ground.rows(int(self._kind[job]))] == group).any():
                 continue
             short = least - int(fits[group])
-            cover = self._cover(victims, group, group_of, short * worker_milli)
+            cover = self._cover(victims, group, short * worker_milli)
             if cover is not None and (worth is None or cover[0] < worth):
                 offers.append((cover[0], group, cover[1]))
-        for _, group, moves in sorted(offers):
-            if self._make_room(job, group, moves, least):
-                return True
-        return False
+        return any(self._make_room(job, group, moves, least) for _, group, moves in sorted(offers))
 
     def _victims(self, job: int) -> BoolArray:
         """Return who may be moved for a job's sake."""
@@ -162,17 +180,12 @@ class Placing:
         if view.rank[job] == Rank.RESERVED:
             return free_to_move
         rested = snapshot.now_ms - snapshot.column("phase_since_ms") >= snapshot.policy.min_run_ms
-        return (
-            free_to_move
-            & rested
-            & (snapshot.column("tier") == Tier.BASIC)
-            & (view.weight < view.weight[job])
-        )
+        basic = snapshot.column("tier") == Tier.BASIC
+        victims: BoolArray = free_to_move & rested & basic & (view.weight < view.weight[job])
+        return victims
 
-    def _cover(
-        self, victims: BoolArray, group: int, group_of: IntArray, short_milli: int
-    ) -> tuple[int, tuple[tuple[int, int], ...]] | None:
-        """Return cost and moves, (job, workers it keeps), of the cheapest way to free so much in a group."""
+    def _cover(self, victims: BoolArray, group: int, short_milli: int) -> tuple[int, _Moves] | None:
+        """Return cost and moves, (job, workers kept), of the cheapest way to free so much."""
         columns, view = self.snapshot.column, self.view
         here = victims & (self._pool == group)
         rows = np.flatnonzero(here)
@@ -197,11 +210,12 @@ class Placing:
             return None
         return cover.cost, tuple((int(job[o]), int(keeps[o])) for o in cover.options)
 
-    def _make_room(
-        self, job: int, group: int, moves: tuple[tuple[int, int], ...], least: int
-    ) -> bool:
-        """Carry out moves on the ground and launch the job there; undo them where it does not fit after all."""
-        given = []
+    def _make_room(self, job: int, group: int, moves: _Moves, least: int) -> bool:
+        """Carry out moves on the ground and launch the job there.
+
+        Undo them where it does not fit after all.
+        """
+        given: list[tuple[int, tuple[Slice, ...]]] = []
         for victim, keeps in moves:
             detail = self.snapshot.details[victim]
             gone = shrunk(detail, keeps)[1] if keeps else detail.slices
@@ -245,7 +259,10 @@ class Placing:
         self.limits.count(victim, int(self.running[victim] - self.view.held[victim]))
 
     def _migrate(self, victim: int, gains: JobId) -> bool:
-        """Send a victim to another group that has room for all its workers now; return whether there is one."""
+        """Send a victim to another group that has room for all its workers now.
+
+        Return whether there is one.
+        """
         kind = int(self._kind[victim])
         workers = int(self.snapshot.column("workers")[victim])
         fits = self._open_fits(victim)
@@ -265,22 +282,24 @@ class Placing:
             return True
         return False
 
-    # --- towards a global allocation ----------------------------------------------------------------------------------
+    # --- towards a global allocation ------------------------------------------------------------
 
     def pools(self) -> IntArray:
-        """Return the pool of each job once the plan so far is carried out, int64[J], -1 for none."""
+        """Return each job's pool once the plan so far is carried out, int64[J], or -1."""
         where = self._pool.copy()
         for job, pool in self._launched.items():
             where[job] = pool
         return where
 
     def launch_in(self, job: int, pool: int, surplus: IntArray) -> bool:
-        """Launch a waiting job in a pool, making room only by jobs of `surplus`; return whether it was placed."""
+        """Launch a waiting job in a pool, making room only by jobs of `surplus`.
+
+        Return whether it was placed.
+        """
         if not self.view.waiting[job]:
             return False
         kind, columns = int(self._kind[job]), self.snapshot.column
-        group_of = self.ground.group_of(kind)
-        if group_of is not self.snapshot.fleet.pool:
+        if self.ground.group_of(kind) is not self.snapshot.fleet.pool:
             return self._fit(job)
         least, most = int(self._least[job]), int(columns("workers_max")[job])
         room = int(self.ground.fits(kind)[pool])
@@ -290,13 +309,13 @@ class Placing:
         victims[surplus] = True
         victims &= self._movable & (self.view.reservation < 0) & (self.running > 0)
         short_milli = (least - room) * int(columns("worker_milli")[job])
-        cover = self._cover(victims, pool, group_of, short_milli)
+        cover = self._cover(victims, pool, short_milli)
         worth = costs.gain(self.snapshot, self.view, job)
         if cover is None or cover[0] >= worth:
             return False
         return self._make_room(job, pool, cover[1], least)
 
-    # --- what is left over --------------------------------------------------------------------------------------------
+    # --- what is left over ----------------------------------------------------------------------
 
     def expand(self) -> None:
         """Let elastic gangs grow into what is left, in the order of submission."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the global allocation to moves: who should run where it does not, and who stands there instead."""
+"""From the global allocation to moves.
+
+Who should run where it does not, and who stands there instead.
+"""
 
 import numpy as np
 
@@ -12,8 +15,9 @@ from solvers import allocation
 def reallocate(placing: Placing, posed: Posed, solved: allocation.Allocation) -> None:
     """Complete a plan towards a global allocation.
 
-    Per class and pool the allocation says how many gangs run. Waiting jobs of classes that fall short are launched there, in the
-    order of submission; room is made only by jobs of classes that stand in the pool beyond their number.
+    Per class and pool the allocation says how many gangs run. Waiting jobs of classes that fall
+    short are launched there, in the order of submission; room is made only by jobs of classes that
+    stand in the pool beyond their number.
     """
     surplus = _surplus(placing, posed, solved.gangs)
     for job, pool in _shortfall(placing, posed, solved.gangs):
@@ -28,9 +32,9 @@ def _running(placing: Placing, posed: Posed) -> IntArray:
 
 
 def _surplus(placing: Placing, posed: Posed, gangs: IntArray) -> IntArray:
-    """Return the jobs that stand in a pool beyond their class's number there, latest submissions first in each class."""
+    """Return the jobs that stand in a pool beyond their class's number there."""
     left = gangs.copy()
-    beyond = []
+    beyond: list[int] = []
     where = _running(placing, posed)
     for member in np.flatnonzero(where >= 0).tolist():
         cell = posed.class_of[member], where[member]
@@ -42,13 +46,13 @@ def _surplus(placing: Placing, posed: Posed, gangs: IntArray) -> IntArray:
 
 
 def _shortfall(placing: Placing, posed: Posed, gangs: IntArray) -> list[tuple[int, int]]:
-    """Return (job, pool) for each gang that the allocation runs and the plan does not yet, in the order of submission."""
+    """Return (job, pool) for each gang that the allocation runs and the plan does not yet."""
     left = gangs.copy()
     where = _running(placing, posed)
     for member in np.flatnonzero(where >= 0).tolist():
         cell = posed.class_of[member], where[member]
         left[cell] = max(left[cell] - 1, 0)
-    wanted = []
+    wanted: list[tuple[int, int]] = []
     for member in np.flatnonzero(where < 0).tolist():
         row = left[posed.class_of[member]]
         if row.any():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cut seen through the policy: what each job needs, what it is worth now, and in which order jobs are looked at."""
+"""A cut seen through the policy.
+
+What each job needs, what it is worth now, and in which order jobs are looked at.
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -31,8 +34,9 @@ class Rank(IntEnum):
 class View:
     """Per job of the cut, in its order, int64[J] unless said.
 
-    Amounts in milli-devices; `weight` is the value per device of letting the job run now; `reservation` is the
-    index of the reservation that a premium job counts against, or -1; `rank` is a `Rank`; `waiting` and `movable` (bool) say which jobs want a place and which may be moved.
+    Amounts in milli-devices; `weight` is the value per device of letting the job run now;
+    `reservation` is the index of the reservation that a premium job counts against, or -1; `rank`
+    is a `Rank`; `waiting` and `movable` (bool) say which jobs want a place and which may be moved.
     """
 
     need_min: IntArray
@@ -95,8 +99,9 @@ _PPM = 1_000_000
 def _slack_ms(snapshot: Snapshot, promise_ppm: IntArray) -> IntArray:
     """Return for how long each running job could be stopped without breaking its promise, at least.
 
-    A lower bound from how long it has run without a break and how old it is: over the hour that ends when it is stopped, it
-    received at least its run, and was due at most its age. Exact once it ran for an hour.
+    A lower bound from how long it has run without a break and how old it is: over the hour that
+    ends when it is stopped, it received at least its run, and was due at most its age. Exact once
+    it ran for an hour.
     """
     now_ms, hour = snapshot.now_ms, np.int64(_HOUR_MS)
     run = np.minimum(now_ms - snapshot.column("phase_since_ms"), hour)
@@ -112,8 +117,8 @@ def _reservation(
 ) -> IntArray:
     """Return the reservation that each premium job counts against, by index, or -1.
 
-    Jobs that hold or claim devices come first, then those that wait, each in the order of submission; a job that does not fit
-    what is left of the reservation is passed over.
+    Jobs that hold or claim devices come first, then those that wait, each in the order of
+    submission; a job that does not fit what is left of the reservation is passed over.
     """
     counted = np.full(len(held), -1, np.int64)
     if not snapshot.reservations:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bound on the value of any allocation from any prices: weak duality, in exact integers.
 
-For prices lambda (pools), mu (team limits), rho (reservations, at most the penalty), sigma (team steps), the value of any allocation is at most
-lambda.capacity + mu.limits - rho.reserved + sum of steps worth more than sigma + for each class its gangs at their best reduced value.
+For prices lambda (pools), mu (team limits), rho (reservations, at most the penalty), sigma (team
+steps), the value of any allocation is at most lambda.capacity + mu.limits - rho.reserved + sum of
+steps worth more than sigma + for each class its gangs at their best reduced value.
 """
 
 import numpy as np
@@ -11,7 +12,10 @@ from solvers.allocation.problem import PRICE_SCALE, AllocationProblem, IntArray,
 
 
 def reduced_values(problem: AllocationProblem, prices: Prices) -> IntArray:
-    """Return the value of one gang less the price of its devices, int64[C, P], in millionths; very negative where not allowed."""
+    """Return the value of one gang less the price of its devices, int64[C, P], in millionths.
+
+    Very negative where not allowed.
+    """
     prices = legal(problem, prices)
     charge = prices.pool[None, :] + (prices.team - prices.step)[problem.class_team][:, None]
     has = problem.class_reservation >= 0
@@ -25,7 +29,7 @@ def reduced_values(problem: AllocationProblem, prices: Prices) -> IntArray:
 
 
 def legal(problem: AllocationProblem, prices: Prices) -> Prices:
-    """Return the nearest prices that the dual allows: none negative, no reservation dearer than its penalty."""
+    """Return the nearest prices the dual allows: none negative, none above its penalty."""
     return Prices(
         np.maximum(prices.pool, 0),
         np.where(problem.team_limit_devices < 0, 0, np.maximum(prices.team, 0)),

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The linear program behind an allocation, built from arrays and solved by GLOP.
 
-Rows come in blocks, one function per rule. Columns: gangs that stay and gangs that come, per (class, pool) cell taken up; devices short
-per reservation; devices inside each step per team.
+Rows come in blocks, one function per rule. Columns: gangs that stay and gangs that come, per
+(class, pool) cell taken up; devices short per reservation; devices inside each step per team.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,10 @@ _PARAMETERS = "use_dual_simplex: true use_preprocessing: false"
 
 @dataclass(frozen=True, slots=True)
 class Relaxed:
-    """An optimum of the linear program over some columns: fractional gangs per cell [C, P], and prices."""
+    """An optimum of the linear program over some columns.
+
+    Fractional gangs per cell [C, P], and prices.
+    """
 
     gangs: FloatArray
     prices: Prices
@@ -31,7 +36,10 @@ class Relaxed:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Cells taken up, as parallel arrays; columns are stays, arrivals, short, steps, in this order."""
+    """Cells taken up, as parallel arrays.
+
+    Columns are stays, arrivals, short, steps, in this order.
+    """
 
     cls: IntArray
     pool: IntArray
@@ -57,9 +65,7 @@ class _Block:
 def relax(problem: AllocationProblem, cells: NDArray[np.bool_]) -> Relaxed:
     """Solve the linear program over the cells marked in bool[C, P]."""
     cls, pool = np.nonzero(cells)
-    columns = _Columns(
-        cls, pool, len(problem.reservation_devices), problem.team_step_devices.size
-    )
+    columns = _Columns(cls, pool, len(problem.reservation_devices), problem.team_step_devices.size)
     blocks = (
         _capacity(problem, columns),
         _gang_count(problem, columns),
@@ -78,7 +84,7 @@ def relax(problem: AllocationProblem, cells: NDArray[np.bool_]) -> Relaxed:
         ),
         shape=(int(starts[-1]), columns.count),
     )
-    model = mbh.ModelBuilderHelper()
+    model: Any = mbh.ModelBuilderHelper()  # its stubs misstate the arrays it takes
     model.fill_model_from_sparse_data(
         np.zeros(columns.count),
         _upper(problem, columns),
@@ -108,7 +114,7 @@ def _relaxed(
     cells = len(columns.cls)
     gangs = np.zeros(problem.class_value.shape)
     gangs[columns.cls, columns.pool] = values[:cells] + values[cells : 2 * cells]
-    part = [duals[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    part = [duals[a:b] for a, b in pairwise(starts)]
     prices = Prices(_price(part[0]), _price(part[2]), _price(-part[3]), _price(part[4]))
     return Relaxed(np.maximum(gangs, 0), prices, float(solver.objective_value()))
 
@@ -186,9 +192,11 @@ def _team_limit(problem: AllocationProblem, columns: _Columns) -> _Block:
 def _reservation(problem: AllocationProblem, columns: _Columns) -> _Block:
     """What counts for a reservation, and what it is short of, is at least what it should have."""
     index = problem.class_reservation[columns.cls]
-    inside = (index >= 0) & problem.reservation_pools[np.maximum(index, 0), columns.pool] if (
-        columns.shorts
-    ) else np.zeros(len(index), np.bool_)
+    inside = (
+        (index >= 0) & problem.reservation_pools[np.maximum(index, 0), columns.pool]
+        if (columns.shorts)
+        else np.zeros(len(index), np.bool_)
+    )
     picked = np.flatnonzero(inside)
     short = np.arange(columns.shorts)
     return _Block(
@@ -211,12 +219,13 @@ def _team_steps(problem: AllocationProblem, columns: _Columns) -> _Block:
         return _Block(empty, empty, np.zeros(0), -free, free)
     team = problem.class_team[columns.cls]
     first = 2 * len(columns.cls) + columns.shorts
+    owner: IntArray = np.repeat(np.arange(teams, dtype=np.int64), steps)
+    step: IntArray = first + np.arange(teams * steps, dtype=np.int64)
+    gang = problem.class_gang_devices[columns.cls]
     return _Block(
-        np.concatenate([team, team, np.repeat(np.arange(teams), steps)]),
-        np.concatenate([_both(columns), first + np.arange(teams * steps)]),
-        np.concatenate(
-            [-_twice(problem.class_gang_devices[columns.cls]), np.ones(teams * steps)]
-        ),
+        np.concatenate([team, team, owner]),
+        np.concatenate([_both(columns), step]),
+        np.concatenate([-_twice(gang), np.ones(teams * steps)]),
         np.full(teams, -np.inf),
         np.zeros(teams),
     )

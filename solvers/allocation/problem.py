@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The allocation problem and its answer, as values over arrays.
 
-P pools (a SKU in a cluster), C classes of alike jobs, T teams, R reservations. All amounts are integers; `docs/optimisation-model.md` has
-the model in mathematics.
+P pools (a SKU in a cluster), C classes of alike jobs, T teams, R reservations. All amounts are
+integers; `docs/optimisation-model.md` has the model in mathematics.
 """
 
 from dataclasses import dataclass
@@ -28,10 +28,12 @@ class AllocationError(InternalError):
 class AllocationProblem:
     """What is to be allocated. Arrays are read only.
 
-    `class_value[c, p]` is the value of one gang of class c running in pool p, negative where it may not. `stay_gangs[c, p]` run
-    there now, and `class_stay_bonus[c]` is added for each that is kept. At most `class_max_gangs[c, p]` fit by node shape. `class_reservation`
-    is -1 for none, `team_limit_devices` -1 for none. A team earns `team_step_value[t, s]` per device inside its s-th step of
-    `team_step_devices[t, s]`, non-increasing in s. Each device short of min(reservation, its demand) costs `reservation_penalty`.
+    `class_value[c, p]` is the value of one gang of class c running in pool p, negative where it may
+    not. `stay_gangs[c, p]` run there now, and `class_stay_bonus[c]` is added for each that is kept.
+    At most `class_max_gangs[c, p]` fit by node shape. `class_reservation` is -1 for none,
+    `team_limit_devices` -1 for none. A team earns `team_step_value[t, s]` per device inside its
+    s-th step of `team_step_devices[t, s]`, non-increasing in s. Each device short of
+    min(reservation, its demand) costs `reservation_penalty`.
     """
 
     pool_capacity_devices: IntArray  # [P]
@@ -51,7 +53,7 @@ class AllocationProblem:
     reservation_penalty: IntArray  # [R]
 
     def reserved_demand(self) -> IntArray:
-        """Return min(reservation, demand of its classes), int64[R]: what is counted as short when missing."""
+        """Return min(reservation, demand of its classes), int64[R]."""
         demand = np.zeros(len(self.reservation_devices), np.int64)
         has = self.class_reservation >= 0
         np.add.at(
@@ -68,8 +70,9 @@ class AllocationProblem:
 class AllocationLimits:
     """How hard to try. Limits are deterministic: never the clock.
 
-    `deterministic_effort` is CP-SAT's deterministic time for the repair; `repair_cells` the most (class, pool) cells it may change;
-    `dense_cells` the size up to which the linear program takes all columns at once.
+    `deterministic_effort` is CP-SAT's deterministic time for the repair; `repair_cells` the most
+    (class, pool) cells it may change; `dense_cells` the size up to which the linear program takes
+    all columns at once.
     """
 
     seed: int = 0
@@ -91,7 +94,10 @@ class AllocationReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Dual prices in millionths of a value unit per device: of pools [P], team limits [T], reservations [R], team steps [T]."""
+    """Dual prices in millionths of a value unit per device.
+
+    Of pools [P], team limits [T], reservations [R], team steps [T].
+    """
 
     pool: IntArray
     team: IntArray
@@ -112,7 +118,10 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Whole gangs per class and pool, int64[C, P], with the certificate: objective <= any allocation's <= bound."""
+    """Whole gangs per class and pool, int64[C, P], with the certificate.
+
+    Objective <= any allocation's <= bound.
+    """
 
     gangs: IntArray
     objective: int
@@ -142,7 +151,10 @@ def reserved_use(problem: AllocationProblem, gangs: IntArray) -> IntArray:
 
 
 def objective(problem: AllocationProblem, gangs: IntArray) -> int:
-    """Return the exact integer value of an allocation. Raises `AllocationError` where it breaks a row."""
+    """Return the exact integer value of an allocation.
+
+    Raises `AllocationError` where it breaks a row.
+    """
     _check(problem, gangs)
     value = (gangs * np.maximum(problem.class_value, 0)).sum(axis=1)
     kept = np.minimum(gangs, problem.stay_gangs).sum(axis=1) * problem.class_stay_bonus
@@ -152,7 +164,9 @@ def objective(problem: AllocationProblem, gangs: IntArray) -> int:
     steps = (inside * problem.team_step_value).sum(axis=1)
     short = np.maximum(problem.reserved_demand() - reserved_use(problem, gangs), 0)
     penalty = short * problem.reservation_penalty
-    return sum(value.tolist()) + sum(kept.tolist()) + sum(steps.tolist()) - sum(penalty.tolist())
+    parts: list[int] = [*value.tolist(), *kept.tolist(), *steps.tolist()]
+    costs: list[int] = penalty.tolist()
+    return sum(parts) - sum(costs)  # Python integers: no sum can overflow
 
 
 def _check(problem: AllocationProblem, gangs: IntArray) -> None:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Repair by CP-SAT: the cells where rounding hurt most are decided again, exactly, with all else fixed.
+"""Repair by CP-SAT.
+
+The cells where rounding hurt most are decided again, exactly, with all else fixed.
 
 One worker, a fixed seed and a limit in deterministic time, so equal problems give equal repairs.
 """
+
+from typing import Any
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -17,6 +21,9 @@ from solvers.allocation.problem import (
     objective,
 )
 from solvers.allocation.rounding import remaining
+
+_MOVED = 1e-6
+"""Below it, a difference from the linear program is its arithmetic."""
 
 
 def repair(
@@ -42,7 +49,7 @@ def repair(
     _rows(model, variables, cls, np.ones_like(gang), class_left)
     _rows(model, variables, problem.class_team[cls], gang, team_left)
     terms = problem.class_value[cls, pool] + _reserved_worth(problem, cls, pool)
-    model.maximize(cp_model.LinearExpr.weighted_sum(variables, terms.tolist()))
+    model.maximize(_weighted(variables, terms))
     for variable, hint in zip(variables, gangs[cls, pool].tolist(), strict=True):
         model.add_hint(variable, hint)
     solver = cp_model.CpSolver()
@@ -55,6 +62,12 @@ def repair(
     return fixed if objective(problem, fixed) > objective(problem, gangs) else gangs
 
 
+def _weighted(variables: list[cp_model.IntVar], weight: IntArray) -> cp_model.LinearExpr:
+    expression: Any = cp_model.LinearExpr  # its stubs leave the weights' type open
+    total: cp_model.LinearExpr = expression.weighted_sum(variables, weight.tolist())
+    return total
+
+
 def _rows(
     model: cp_model.CpModel,
     variables: list[cp_model.IntVar],
@@ -64,9 +77,7 @@ def _rows(
 ) -> None:
     for index in np.unique(row).tolist():
         picked = np.flatnonzero(row == index)
-        terms = cp_model.LinearExpr.weighted_sum(
-            [variables[i] for i in picked.tolist()], weight[picked].tolist()
-        )
+        terms = _weighted([variables[i] for i in picked.tolist()], weight[picked])
         model.add(terms <= int(capacity[index]))
 
 
@@ -77,8 +88,11 @@ def _loose_cells(
     prices: Prices,
     most: int,
 ) -> tuple[IntArray, IntArray]:
-    """Return the cells to decide again: where rounding moved away from the linear program, best reduced value first."""
-    moved = np.abs(gangs - fractional) > 1e-6
+    """Return the cells to decide again.
+
+    Where rounding moved away from the linear program, best reduced value first.
+    """
+    moved = np.abs(gangs - fractional) > _MOVED
     short = (gangs.sum(axis=1) < problem.class_gangs)[:, None]
     reduced = reduced_values(problem, prices)
     open_cells = problem.allowed() & (moved | (short & (reduced >= 0)))
@@ -87,9 +101,7 @@ def _loose_cells(
     return cls[order], pool[order]
 
 
-def _reserved_worth(
-    problem: AllocationProblem, cls: IntArray, pool: IntArray
-) -> IntArray:
+def _reserved_worth(problem: AllocationProblem, cls: IntArray, pool: IntArray) -> IntArray:
     """Return what a gang adds by filling a reservation that is short; 0 where none is."""
     index = problem.class_reservation[cls]
     if not len(problem.reservation_devices):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From fractional to whole gangs: large gangs first, the linear program again for the small ones, then fill what is left."""
+"""From fractional to whole gangs.
+
+Large gangs first, the linear program again for the small ones, then fill what is left.
+"""
 
 import numpy as np
 from numba import njit
@@ -13,10 +16,8 @@ _UNLIMITED = 2**61
 _EPSILON = 1e-6
 
 
-def remaining(
-    problem: AllocationProblem, gangs: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Return what an allocation leaves: devices per pool, devices per team limit, gangs per class."""
+def remaining(problem: AllocationProblem, gangs: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return what is left: devices per pool, devices per team limit, gangs per class."""
     devices = gangs * problem.class_gang_devices[:, None]
     pool = problem.pool_capacity_devices - devices.sum(axis=0)
     limit = np.where(
@@ -28,25 +29,35 @@ def remaining(
 
 def large_classes(problem: AllocationProblem) -> NDArray[np.bool_]:
     """Return which classes have gangs so large that rounding them disturbs a pool, bool[C]."""
-    typical = int(np.median(problem.pool_capacity_devices)) if len(
-        problem.pool_capacity_devices
-    ) else 0
+    typical = (
+        int(np.median(problem.pool_capacity_devices)) if len(problem.pool_capacity_devices) else 0
+    )
     return problem.class_gang_devices * 64 > typical
 
 
-def whole(
-    problem: AllocationProblem, fractional: FloatArray, start: IntArray
-) -> IntArray:
-    """Return whole gangs near `fractional`, added to those of `start`: floors, then the largest remainders that still fit.
+def whole(problem: AllocationProblem, fractional: FloatArray, start: IntArray) -> IntArray:
+    """Return whole gangs near `fractional`, added to those of `start`.
 
-    Cells are taken with large gangs first and, among equals, the largest fraction first, ties by index.
+    Floors, then the largest remainders that still fit.
+
+    Cells are taken with large gangs first and, among equals, the largest fraction first, ties by
+    index.
     """
     gangs = start.copy()
     pool, limit, left = remaining(problem, gangs)
     floors = np.floor(fractional + _EPSILON).astype(np.int64)
     cls, where = np.nonzero(floors)
     order = np.lexsort((where, cls, -problem.class_gang_devices[cls]))
-    _take(gangs, cls[order], where[order], floors[cls[order], where[order]], problem, pool, limit, left)
+    _take(
+        gangs,
+        cls[order],
+        where[order],
+        floors[cls[order], where[order]],
+        problem,
+        pool,
+        limit,
+        left,
+    )
     rest = np.where(floors + _EPSILON < fractional, fractional - floors, 0.0)
     cls, where = np.nonzero(rest > _EPSILON)
     order = np.lexsort((where, cls, -rest[cls, where], -problem.class_gang_devices[cls]))
@@ -56,7 +67,7 @@ def whole(
 
 
 def fill(problem: AllocationProblem, gangs: IntArray, prices: Prices) -> IntArray:
-    """Return an allocation to which every gang that still fits somewhere was added, by falling value per device.
+    """Return the allocation with every gang added that still fits, by falling value per device.
 
     Reservations that are short come first, at the worth of their penalty.
     """
@@ -70,8 +81,10 @@ def fill(problem: AllocationProblem, gangs: IntArray, prices: Prices) -> IntArra
     reserved = problem.class_reservation[cls]
     if len(problem.reservation_devices):
         inside = (reserved >= 0) & problem.reservation_pools[np.maximum(reserved, 0), where]
-        worth += inside * problem.reservation_penalty[np.maximum(reserved, 0)] * (
-            problem.class_gang_devices[cls]
+        worth += (
+            inside
+            * problem.reservation_penalty[np.maximum(reserved, 0)]
+            * (problem.class_gang_devices[cls])
         )
     per_device = worth / problem.class_gang_devices[cls]
     spare = reduced_values(problem, prices)[cls, where]
@@ -81,7 +94,7 @@ def fill(problem: AllocationProblem, gangs: IntArray, prices: Prices) -> IntArra
     return gangs
 
 
-def _take(  # noqa: PLR0913  # the running totals go along
+def _take(  # noqa: PLR0913, PLR0917  # the running totals go along
     gangs: IntArray,
     cls: IntArray,
     where: IntArray,
@@ -91,7 +104,10 @@ def _take(  # noqa: PLR0913  # the running totals go along
     limit: IntArray,
     left: IntArray,
 ) -> None:
-    """Add up to `most` gangs per cell, in order, as far as pools, limits and demand allow. Changes the running totals."""
+    """Add up to `most` gangs per cell, in order, as far as pools, limits and demand allow.
+
+    Changes the running totals.
+    """
     _take_in_order(
         gangs,
         cls.astype(np.int64),
@@ -106,8 +122,8 @@ def _take(  # noqa: PLR0913  # the running totals go along
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]  # numba has no types
-def _take_in_order(  # noqa: PLR0913  # arrays only: numba takes no structs
+@njit(cache=True)
+def _take_in_order(  # noqa: PLR0913, PLR0917  # arrays only: numba takes no structs
     gangs: IntArray,
     cls: IntArray,
     where: IntArray,

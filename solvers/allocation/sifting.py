@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The linear program over few columns at a time: price, solve, price again (sifting, Bixby et al., Operations Research 40, 1992).
+"""The linear program over few columns at a time.
 
-Small problems take all their columns at once. Large ones start from prices found by damped tatonnement and add, round by round, the
-cells that would pay at the current prices, until the bound over all cells closes on the optimum over some.
+Price, solve, price again (sifting, Bixby et al., Operations Research 40, 1992).
+
+Small problems take all their columns at once. Large ones start from prices found by damped
+tatonnement and add, round by round, the cells that would pay at the current prices, until the bound
+over all cells closes on the optimum over some.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,6 @@ from solvers.allocation.problem import (
     PRICE_SCALE,
     AllocationLimits,
     AllocationProblem,
-    IntArray,
     Prices,
 )
 
@@ -74,9 +76,12 @@ def _nearest(problem: AllocationProblem, prices: Prices, count: int) -> NDArray[
 
 
 def tatonnement(problem: AllocationProblem) -> Prices:
-    """Return rough pool prices: each round raises the price of what is asked too much and lowers that of what is left.
+    """Return rough pool prices.
 
-    Every class asks for its best pool; steps shrink geometrically, so the result is a starting point, not an equilibrium.
+    Each round raises the price of what is asked too much and lowers that of what is left.
+
+    Every class asks for its best pool; steps shrink geometrically, so the result is a starting
+    point, not an equilibrium.
     """
     capacity = np.maximum(problem.pool_capacity_devices, 1)
     density = np.where(
@@ -97,5 +102,3 @@ def tatonnement(problem: AllocationProblem) -> Prices:
         pool = np.maximum(pool + (step * excess).astype(np.int64), 0)
         step *= 0.94
     return Prices(pool, prices.team, prices.reservation, prices.step)
-
-

@@ -24,9 +24,10 @@ _PPM = 1_000_000
 def allocate(
     problem: AllocationProblem, limits: AllocationLimits, warm: Prices | None = None
 ) -> Allocation:
-    """Return whole gangs per class and pool, near the best there are, with a bound that proves how near.
+    """Return whole gangs per class and pool, with a bound that proves how near the best.
 
-    Always answers: what limits cut short shows in the gap. Equal problems, limits and prices give equal answers on one build.
+    Always answers: what limits cut short shows in the gap. Equal problems, limits and prices give
+    equal answers on one build.
     """
     empty = np.zeros(problem.class_value.shape, np.int64)
     if not problem.allowed().any():
@@ -35,7 +36,8 @@ def allocate(
         return Allocation(empty, value, value, 0, nothing, Prices.zero(problem), 0, 0)
     # 1. The linear relaxation, its bound and its prices.
     sifted = sift(problem, limits, warm)
-    # 2. Large gangs to whole numbers; the small ones by the linear program of what is left; then whatever still fits.
+    # 2. Large gangs to whole numbers; the small ones by the linear program of what is left; then
+    #    whatever still fits.
     gangs = _rounded(problem, limits, sifted)
     # 3. Repair where rounding hurt, unless it is near enough.
     value = objective(problem, gangs)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a gang goes: fewest nodes and domains for whole devices, tightest device for shared ones.
 
-Workers of a gang are alike, so each node takes a number of them that is bounded by its own free amounts alone: filling nodes greedily
-fits whenever any packing does. Which nodes are taken first decides only how close together the gang is and how much room stays whole.
+Workers of a gang are alike, so each node takes a number of them that is bounded by its own free
+amounts alone: filling nodes greedily fits whenever any packing does. Which nodes are taken first
+decides only how close together the gang is and how much room stays whole.
 """
 
 import numpy as np
@@ -44,10 +45,11 @@ def workers_per_node(nodes: NodeArrays, rows: IntArray, demand: WorkerDemand) ->
 def place_gang(
     nodes: NodeArrays, rows: IntArray, demand: WorkerDemand, workers: int
 ) -> GangPlacement:
-    """Return where a gang of `workers` goes among `rows` (sorted node indices), whole or not at all.
+    """Return where a gang goes among `rows` (sorted node indices), whole or not at all.
 
-    Changes nothing. On one node where one has room: the one with least left. Else domain by domain, roomiest first, and in each the nodes
-    with most room first, the last one the tightest that takes the rest. Ties go to the lowest index.
+    Changes nothing. On one node where one has room: the one with least left. Else domain by domain,
+    roomiest first, and in each the nodes with most room first, the last one the tightest that takes
+    the rest. Ties go to the lowest index.
     """
     room = workers_per_node(nodes, rows, demand)
     if int(room.sum()) < workers:
@@ -56,7 +58,7 @@ def place_gang(
     if len(enough):
         best = int(enough[np.argmin(_tightness(nodes, rows[enough], room[enough]))])
         return _placed(nodes, demand, [(int(rows[best]), workers)])
-    taken = []
+    taken: list[tuple[int, int]] = []
     left = workers
     for node, has in _by_domain(nodes, rows, room):
         if has >= left:
@@ -68,9 +70,13 @@ def place_gang(
 
 
 def _tightness(nodes: NodeArrays, rows: IntArray, room: IntArray) -> IntArray:
-    """Return a key that is least where least would be left: room for workers first, then device thousandths."""
+    """Return a key that is least where least would be left.
+
+    Room for workers first, then device thousandths.
+    """
     spare = np.maximum(nodes.free_milli[rows], 0).sum(axis=1)
-    return np.minimum(room, _ENOUGH) * (DEVICE_MILLI * 64) + spare
+    key: IntArray = np.minimum(room, _ENOUGH) * (DEVICE_MILLI * 64) + spare
+    return key
 
 
 def _by_domain(nodes: NodeArrays, rows: IntArray, room: IntArray) -> list[tuple[int, int]]:
@@ -85,7 +91,7 @@ def _by_domain(nodes: NodeArrays, rows: IntArray, room: IntArray) -> list[tuple[
 def _tightest(
     nodes: NodeArrays, rows: IntArray, room: IntArray, workers: int, taken: set[int]
 ) -> int:
-    """Return the node with least room that still takes the rest, in a domain already used where there is one."""
+    """Return the tightest node that takes the rest, in a domain already used if one does."""
     used = {int(nodes.domain[node]) for node in taken}
     fits = [
         (int(nodes.domain[rows[i]]) not in used, int(room[i]), int(rows[i]))
@@ -95,9 +101,7 @@ def _tightest(
     return min(fits)[2]
 
 
-def _placed(
-    nodes: NodeArrays, demand: WorkerDemand, parts: list[tuple[int, int]]
-) -> GangPlacement:
+def _placed(nodes: NodeArrays, demand: WorkerDemand, parts: list[tuple[int, int]]) -> GangPlacement:
     slices = tuple(
         Slice(node, _slots(nodes, node, demand, workers), demand.device_milli, workers)
         for node, workers in parts

@@ -15,10 +15,12 @@ DEVICE_MILLI = 1000
 
 @dataclass(frozen=True, slots=True)
 class NodeArrays:
-    """What is free on N nodes of at most D device slots: scratch arrays of one solve, changed by `commit` and `release`.
+    """What is free on N nodes of at most D device slots.
 
-    `free_milli`: int64[N, D], thousandths of each slot, -1 where there is none. The rest int64[N] in the unit of their names;
-    `domain` is an index; `usable` is bool[N].
+    Scratch arrays of one solve, changed by `commit` and `release`.
+
+    `free_milli`: int64[N, D], thousandths of each slot, -1 where there is none. The rest int64[N]
+    in the unit of their names; `domain` is an index; `usable` is bool[N].
     """
 
     free_milli: IntArray
@@ -32,7 +34,10 @@ class NodeArrays:
 
 @dataclass(frozen=True, slots=True)
 class WorkerDemand:
-    """What one worker needs; `device_milli` below 1000 only with one device, `devices` 0 for CPU-only work."""
+    """What one worker needs.
+
+    `device_milli` below 1000 only with one device, `devices` 0 for CPU-only work.
+    """
 
     devices: int
     device_milli: int = DEVICE_MILLI
@@ -81,9 +86,7 @@ def release(nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand) 
     _move(nodes, slices, demand, 1)
 
 
-def _move(
-    nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand, sign: int
-) -> None:
+def _move(nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand, sign: int) -> None:
     for piece in slices:
         for slot in piece.slots:
             nodes.free_milli[piece.node, slot] += sign * piece.milli
