@@ -12,7 +12,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 from msgspec import DecodeError as JsonDecodeError
@@ -32,7 +32,7 @@ from schemas.v1 import (
     serving_pb2,
     tenant_pb2,
 )
-from schemas.wire_fields import check_json, nearest, unreadable_field
+from schemas.wire_fields import fill_from_json, nearest, unreadable_field
 
 _MODULES = (
     fleet_pb2,
@@ -193,7 +193,7 @@ def _unreadable(ce_type: str, payload: bytes, number: object) -> DecodeError:
     entry = BY_CE_TYPE.get(ce_type)
     found = unreadable_field(_wire_class(entry.message).FromString(payload)) if entry else None
     msg = f"{ce_type}: an enum field holds {number}, which names nothing (0 = not set)"
-    return found or DecodeError(msg)
+    return DecodeError(msg) if found is None else found.about(ce_type)
 
 
 def _name(ce_type: str) -> str:
@@ -211,10 +211,10 @@ def event_from_json(
 ) -> Published:
     """Return an event given in protobuf's JSON form, with fields named as in the contract.
 
-    `data` is the payload as JSON bytes or as what they decode to. 64-bit integers are numbers or text,
-    enumerations their names (or numbers), bytes base64. Raises `UnknownEventError` for an unknown type,
-    `FieldError` naming the field that is unknown or of another kind, and `DecodeError` for what is no
-    JSON. Values are not judged here: see `schemas.validation`.
+    `data` is the payload as JSON bytes or as what they decode to. 64-bit integers are numbers or
+    text, enumerations their names (or numbers), bytes base64. Raises `UnknownEventError` for an
+    unknown type, `FieldError` naming the field that is unknown or of another kind, and
+    `DecodeError` for what is no JSON. Values are not judged here: see `schemas.validation`.
     """
     entry = BY_CE_TYPE.get(ce_type)
     if entry is None:
@@ -225,8 +225,7 @@ def event_from_json(
     except (JsonDecodeError, RecursionError) as error:
         msg = f"{ce_type}: {len(data)} bytes are not JSON: {error}"
         raise DecodeError(msg) from error
-    check_json(message.DESCRIPTOR, decoded)
-    ParseDict(decoded, message)
+    fill_from_json(message, decoded)
     return Published(ce_type, message.SerializeToString(deterministic=True), origin)
 
 
