@@ -7,7 +7,7 @@ the same segments. What was unfinished when a process died is thrown away: the l
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,10 +107,10 @@ def _segment_content(envelopes: list[bytes], span: Span, previous: str) -> tuple
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def _no_collection() -> Generator[None]:
     """Keep the garbage collector from looking for cycles among values that make none.
 
-    Decoding makes a dozen short-lived values per record; searching them costs a quarter of the time.
+    Decoding makes a dozen short-lived values a record; searching them takes a quarter of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -55,13 +55,8 @@ held AS (
     FROM derived.attempt_orders AS o
     LEFT JOIN awaited AS w ON w.job = o.job AND w.attempt = o.attempt
 ),
--- What was promised but not held yet is taken back with a change of its nodes, or when the job is cancelled.
 taken_back AS (
-    SELECT h.job, h.attempt
-    FROM held AS h
-    LEFT JOIN derived.attempt_losses AS l ON l.job = h.job AND l.attempt = h.attempt
-    LEFT JOIN fact.job_cancelled AS c ON c.job = h.job AND c.position > h.position
-    WHERE least(l.claim_position, c.position) < coalesce(h.held_position, 9223372036854775807)
+    SELECT job, attempt FROM derived.attempt_losses WHERE claim_position IS NOT NULL
 ),
 progress AS (
     SELECT job, attempt, min(position) AS position, min(recorded_ms) AS recorded_ms
