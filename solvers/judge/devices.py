@@ -4,7 +4,7 @@
 A slot that can be shared has as many of each as fit into its thousandths.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 
 from msgspec import Struct
@@ -12,14 +12,14 @@ from msgspec import Struct
 from schemas.decisions import LaunchOrdered, MigrateOrdered
 from schemas.ids import JobId
 from schemas.jobs import WorkerShape
-from solvers.judge.facts import JobFacts, Phase
+from solvers.judge.facts import Claim, JobFacts, NodeFacts, Phase
 from solvers.judge.rooms import Room
-from solvers.judge.touched import Contested, Taking, Touched
+from solvers.judge.touched import Contested, Part, Taking, Touched
 from solvers.judge.violation import PlanRule, Violation
 
 _RELEASING = (Phase.SUSPENDING, Phase.STOPPING)
 _HOST = ("cpu_milli", "memory_mib", "storage_mbps", "network_mbps")
-_host_amounts = attrgetter(*_HOST)
+_host_amounts: Callable[[NodeFacts | WorkerShape], tuple[int, ...]] = attrgetter(*_HOST)
 
 
 class Shortage(Struct, frozen=True):
@@ -80,7 +80,7 @@ def missing_wait(seen: Touched) -> Iterator[Violation]:
 def _shortages(seen: Touched) -> Iterator[Shortage]:
     for place in seen.contested:
         rooms = _rooms(place)
-        for taking in place.takings:
+        for taking in place.takings if rooms else ():
             for slot in taking.slots:
                 room = rooms.get(slot)
                 if room is None:
@@ -92,23 +92,40 @@ def _shortages(seen: Touched) -> Iterator[Shortage]:
 
 
 def _rooms(place: Contested) -> dict[int, Room]:
-    """Return the room in each usable slot that the plan takes, less what was claimed before."""
-    wanted = [slot for taking in place.takings for slot in taking.slots]
-    free = {slot: _capacity(place, slot) for slot in wanted if _capacity(place, slot)}
-    releases: dict[int, dict[JobId, int]] = {}
+    """Return the room in each crowded slot that the plan takes, less what was claimed before."""
+    free = {slot: _capacity(place, slot) for slot in _crowded(place)}
+    if not free:
+        return {}
+    releases: dict[int, dict[JobId, int]] = {slot: {} for slot in free}
     for part in place.parts:
         for slot in part.slots:
             if slot in free:
                 free[slot] -= part.milli
                 if part.leaves:
-                    given = releases.setdefault(slot, {})
-                    given[part.job] = given.get(part.job, 0) + part.milli
-    rooms = {slot: Room(left, releases.get(slot, {})) for slot, left in free.items()}
+                    releases[slot][part.job] = releases[slot].get(part.job, 0) + part.milli
+    rooms = {slot: Room(left, releases[slot]) for slot, left in free.items()}
     for claim in place.node.claims:
         for slot in claim.slots:
             if slot in rooms:
                 rooms[slot].draw((*claim.waits_for, claim.job), claim.milli)
     return rooms
+
+
+def _crowded(place: Contested) -> list[int]:
+    """Return the usable slots too small for all who are there, are promised them, and come.
+
+    Where all fit beside each other, it does not matter who releases when.
+    """
+    load: dict[int, int] = {}
+    for use in _uses(place):
+        milli = use.milli
+        for slot in use.slots:
+            load[slot] = load.get(slot, 0) + milli
+    return [slot for slot, milli in load.items() if milli > _capacity(place, slot) > 0]
+
+
+def _uses(place: Contested) -> tuple[Taking | Part | Claim, ...]:
+    return (*place.takings, *place.parts, *place.node.claims)
 
 
 def _capacity(place: Contested, slot: int) -> int:
@@ -140,36 +157,43 @@ def _releasing(job: JobFacts) -> bool:
 def over_capacity(seen: Touched) -> Iterator[Violation]:
     """A node's cores, memory and bandwidths suffice for all on it, from the start of each on."""
     for place in seen.contested:
-        asking = [taking for taking in place.takings if any(_host_amounts(taking.shape))]
-        if not asking:
-            continue
-        capacity = _host_amounts(place.node)
-        for field, amount in enumerate(_HOST):
-            room = _host_room(place, field, capacity[field])
-            for taking in asking:
-                wants = taking.workers * _host(taking.shape, field)
+        for field in _scarce(place):
+            amount, capacity = _HOST[field], _host_amounts(place.node)[field]
+            room = _host_room(place, field, capacity)
+            for taking in place.takings:
+                wants = taking.workers * _host_amounts(taking.shape)[field]
                 missing = room.draw(taking.waits_for, wants)
                 if missing:
                     sentence = (
                         f"{taking.job} takes {wants} {amount} of {place.node.name}, which has "
-                        f"{capacity[field]}: {missing} too few when it starts"
+                        f"{capacity}: {missing} too few when it starts"
                     )
                     yield Violation(PlanRule.OVER_CAPACITY, taking.index, place.node.name, sentence)
+
+
+def _scarce(place: Contested) -> list[int]:
+    """Return the host amounts too small for all who are there, are promised them, and come."""
+    cpu_milli = memory_mib = storage_mbps = network_mbps = 0
+    for use in _uses(place):
+        workers, shape = use.workers, use.shape
+        cpu_milli += workers * shape.cpu_milli
+        memory_mib += workers * shape.memory_mib
+        storage_mbps += workers * shape.storage_mbps
+        network_mbps += workers * shape.network_mbps
+    load = (cpu_milli, memory_mib, storage_mbps, network_mbps)
+    capacity = _host_amounts(place.node)
+    return [field for field in range(len(_HOST)) if load[field] > capacity[field]]
 
 
 def _host_room(place: Contested, field: int, free: int) -> Room:
     releases: dict[JobId, int] = {}
     for part in place.parts:
-        amount = part.workers * _host(part.shape, field)
+        amount = part.workers * _host_amounts(part.shape)[field]
         free -= amount
         if part.leaves:
             releases[part.job] = releases.get(part.job, 0) + amount
     room = Room(free, releases)
     for claim in place.node.claims:
-        room.draw((*claim.waits_for, claim.job), claim.workers * _host(claim.shape, field))
+        wants = claim.workers * _host_amounts(claim.shape)[field]
+        room.draw((*claim.waits_for, claim.job), wants)
     return room
-
-
-def _host(shape: WorkerShape, field: int) -> int:
-    amount: int = _host_amounts(shape)[field]
-    return amount
