@@ -30,6 +30,8 @@ _CAPACITY, _RESERVED, _IN_USE = (
 )
 _LINE_COLOURS = {_CAPACITY: "#1c1c1c", _RESERVED: "#c8442f", _IN_USE: "#c8442f"}
 _LINE_DASHES = {_CAPACITY: [1, 0], _RESERVED: [2, 3], _IN_USE: [6, 2]}
+_LABELLED_DAYS = 16
+"""Most days that are labelled one by one."""
 _HEADROOM = 1.06
 """How far the axis goes beyond the capacity, so that its line is seen whole."""
 _SUBTITLE = (
@@ -58,6 +60,14 @@ class _Drawn(Struct, frozen=True):
     useful: float
 
 
+class _Frame(Struct, frozen=True):
+    """What both panels share: the top of their axis, days between labels; and which is upper."""
+
+    top: float
+    day_step: int
+    first: bool
+
+
 def before_and_after(
     before: Run, after: Run, *, title: str = "", until_ms: int | None = None
 ) -> Specification:
@@ -69,10 +79,12 @@ def before_and_after(
     width_ms = _bucket_width(before.history, until_ms)
     drawn = [_read(run.history, width_ms, until_ms) for run in (before, after)]
     top = _HEADROOM * max(values.top for values in drawn)
+    buckets = max(len(values.areas) for values in drawn) // len(_TIER_COLOURS)
+    day_step = 1 + buckets * width_ms // (_LABELLED_DAYS * 24 * HOUR_MS)
     chart = (
         alt.vconcat(
-            _panel(before.name, drawn[0], top, first=True),
-            _panel(after.name, drawn[1], top, first=False),
+            _panel(before.name, drawn[0], _Frame(top, day_step, first=True)),
+            _panel(after.name, drawn[1], _Frame(top, day_step, first=False)),
             spacing=24,
         )
         .resolve_scale(x="shared", y="shared")
@@ -157,11 +169,11 @@ def _line(name: str, points: Sequence[tuple[int, float]]) -> list[dict[str, obje
     return [{"at": at_ms, "line": name, "devices": round(value, 2)} for at_ms, value in points]
 
 
-def _panel(name: str, drawn: _Drawn, top: float, *, first: bool) -> alt.FacetChart | alt.LayerChart:
+def _panel(name: str, drawn: _Drawn, frame: _Frame) -> alt.FacetChart | alt.LayerChart:
     caption = f"{drawn.used:.1f} % of device time in use, {drawn.useful:.1f} % making progress"
-    layers = alt.layer(
-        _areas(drawn.areas, top, first=first), _lines(drawn.lines, first=first)
-    ).resolve_scale(color="independent", strokeDash="independent")
+    layers = alt.layer(_areas(drawn.areas, frame), _lines(drawn.lines, frame)).resolve_scale(
+        color="independent", strokeDash="independent"
+    )
     panel: alt.FacetChart | alt.LayerChart = layers.properties(
         width=_WIDTH_PX,
         height=_HEIGHT_PX,
@@ -177,24 +189,24 @@ def _panel(name: str, drawn: _Drawn, top: float, *, first: bool) -> alt.FacetCha
     return panel
 
 
-def _areas(values: list[dict[str, object]], top: float, *, first: bool) -> alt.Chart:
+def _areas(values: list[dict[str, object]], frame: _Frame) -> alt.Chart:
     tiers = alt.Color(
         "tier:N",
         scale=alt.Scale(domain=list(_TIER_COLOURS), range=list(_TIER_COLOURS.values())),
-        legend=_legend("in use, by tier", first=first),
+        legend=_legend("in use, by tier", frame),
     )
     devices = alt.Y(
         "devices:Q",
         title="devices",
         stack="zero",
-        scale=alt.Scale(domain=[0, top], nice=False),
+        scale=alt.Scale(domain=[0, frame.top], nice=False),
         axis=alt.Axis(tickCount=5, gridColor="#e6e6e6"),
     )
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_area(interpolate="step-after")
         .encode(
-            x=_time_axis(first=first),
+            x=_time_axis(frame),
             y=devices,
             color=tiers,
             order=alt.Order("rank:O"),
@@ -204,16 +216,16 @@ def _areas(values: list[dict[str, object]], top: float, *, first: bool) -> alt.C
     return chart
 
 
-def _lines(values: list[dict[str, object]], *, first: bool) -> alt.Chart:
+def _lines(values: list[dict[str, object]], frame: _Frame) -> alt.Chart:
     names = list(_LINE_COLOURS)
-    legend = _legend(None, first=first)
+    legend = _legend(None, frame)
     colours = alt.Scale(domain=names, range=list(_LINE_COLOURS.values()))
     dashes = alt.Scale(domain=names, range=list(_LINE_DASHES.values()))
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_line(interpolate="step-after", strokeWidth=1.8)
         .encode(
-            x=_time_axis(first=first),
+            x=_time_axis(frame),
             y=alt.Y("devices:Q"),
             color=alt.Color("line:N", scale=colours, legend=legend),
             strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=legend),
@@ -223,27 +235,29 @@ def _lines(values: list[dict[str, object]], *, first: bool) -> alt.Chart:
     return chart
 
 
-def _legend(title: str | None, *, first: bool) -> alt.Legend | None:
+def _legend(title: str | None, frame: _Frame) -> alt.Legend | None:
     """Return the legend above the upper panel; it serves both."""
-    if not first:
+    if not frame.first:
         return None
     return alt.Legend(
         title=title, orient="top", direction="horizontal", titleOrient="left", columnPadding=16
     )
 
 
-def _time_axis(*, first: bool) -> alt.X:
+def _time_axis(frame: _Frame) -> alt.X:
     return alt.X(
         "at:T",
-        title=None if first else "recorded time, UTC",
+        title=None if frame.first else "recorded time, UTC",
         scale=alt.Scale(type="utc"),
-        axis=alt.Axis(format="%-d %b", tickCount={"interval": "day", "step": 2}, grid=False),
+        axis=alt.Axis(
+            format="%-d %b", tickCount={"interval": "day", "step": frame.day_step}, grid=False
+        ),
     )
 
 
 def _tooltip(what: str) -> list[alt.Tooltip]:
     return [
-        alt.Tooltip("at:T", title="from", format="%-d %b %Y, %H:%M", formatType="time"),
+        alt.Tooltip("utcyearmonthdatehours(at):T", title="from"),
         alt.Tooltip(f"{what}:N", title="what"),
         alt.Tooltip("devices:Q", title="devices, mean", format=",.1f"),
     ]
