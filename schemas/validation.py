@@ -30,7 +30,7 @@ class Refusal(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """What a publisher reads."""
-        return f"{self.field} is {self.value or 'empty'}: it {self.rule}"
+        return f"{self.field} is {self.value or 'empty'}: {self.rule}"
 
 
 def validate(event: Event) -> Refusal | None:

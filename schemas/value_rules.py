@@ -24,6 +24,7 @@ WHOLE_MILLI = 1_000
 NAME_LENGTH = 128
 PATH_LENGTH = 253
 TEXT_LENGTH = 4_096
+ATTRIBUTE_LENGTH = 1_024
 DIGEST_BYTES = 32
 
 
@@ -95,6 +96,11 @@ SHORT_TEXT = spelled(
     rf"[^\x00-\x1f\x7f]{{0,{PATH_LENGTH}}}",
     f"must be at most {PATH_LENGTH} characters on one line",
 )
+ATTRIBUTE = spelled(
+    rf"[^\x00-\x1f\x7f\ud800-\udfff]{{0,{ATTRIBUTE_LENGTH}}}",
+    f"must be at most {ATTRIBUTE_LENGTH} characters of UTF-8 on one line",
+)
+"""CloudEvents attributes: theirs to fill, ours to store and show."""
 POLICY_ID = spelled(
     rf"(?:{_NAME}@[1-9][0-9]{{0,15}})?", "must be empty or name@version, as in pool@1"
 )

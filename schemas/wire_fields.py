@@ -33,7 +33,7 @@ class FieldError(DecodeError):
         self.value = _clipped(value)
         self.rule = rule
         of = f"{ce_type}: " if ce_type else ""
-        super().__init__(f"{of}{field or 'data'} is {self.value or 'empty'}: it {rule}")
+        super().__init__(f"{of}{field or 'data'} is {self.value or 'empty'}: {rule}")
 
     def about(self, ce_type: str) -> "FieldError":
         """Return the same error with the event's type in its sentence."""
@@ -104,7 +104,7 @@ def _check_object(descriptor: Descriptor, data: object, path: str) -> None:
         if field is None:
             known = [f.name for f in descriptor.fields]
             meant = nearest(str(key), known) or f", which has {', '.join(known)}"
-            rule = f"is not a field of {descriptor.name}{meant}"
+            rule = f"there is no such field of {descriptor.name}{meant}"
             raise FieldError(prefix + str(key), value, rule)
         if value is not None:
             _check_field(field, value, prefix + field.name)

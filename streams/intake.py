@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intake: one pure function from what somebody published to an event the engine may judge.
+
+It asks what no state is needed for: size, type, bytes, source, values. It runs in this process for an
+embedded ledger and in scaled-out workers before a broker's; what it accepts goes to
+`engine.decide`, which asks the rest. It never raises, whatever the bytes.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import DecodeError as MsgpackDecodeError
+from msgspec import Struct, ValidationError, msgpack, structs
+
+from schemas.catalogue import Event
+from schemas.codec import decode_event
+from schemas.errors import DecodeError, UnknownEventError
+from schemas.ledger import RejectedEvent
+from schemas.reasons import WORDING, Rejection
+from schemas.records import NO_ORIGIN, Origin, Published
+from schemas.upcast import UPCASTERS, Upcaster
+from schemas.validation import shown, validate
+from schemas.value_rules import ATTRIBUTE
+from schemas.wire_fields import FieldError
+from streams.sources import ALLOW_ALL, SourceRules
+
+MAX_PAYLOAD_BYTES = 1_048_576
+"""The default limit of one event: what a broker takes by default in one message."""
+
+
+class Accepted(Struct, frozen=True):
+    """An event whose bytes, source and values are in order."""
+
+    published: Published
+    event: Event
+
+
+class Refused(Struct, frozen=True):
+    """An event that no state could make right: `field` holds `value`, which breaks `rule`.
+
+    It keeps all that was published, and the topic it came by, so that it can be published again.
+    """
+
+    published: Published
+    rejection: Rejection
+    field: str
+    value: str
+    rule: str
+    topic: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What the publisher reads: what is wrong, which field, which value, which rule."""
+        wrong = f"{self.field} is {self.value or 'empty'}: {self.rule}"
+        return f"{self.published.ce_type}: {WORDING[self.rejection]} {wrong}"
+
+    def stored(self, recorded_ms: int) -> RejectedEvent:
+        """Return the entry of a ledger's rejected store."""
+        return RejectedEvent(
+            self.published, self.rejection, self.field, self.value, self.rule, recorded_ms
+        )
+
+
+def intake(
+    published: Published,
+    rules: SourceRules = ALLOW_ALL,
+    *,
+    topic: str = "",
+    max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+    upcasters: Mapping[str, Upcaster] = UPCASTERS,
+) -> Accepted | Refused:
+    """Return the event that was published, or why it is refused."""
+    judged = (
+        _attributes(published)
+        or _size(published, max_payload_bytes)
+        or _decoded(published, upcasters)
+    )
+    if not isinstance(judged, _Wrong):
+        judged = _permitted(published, judged, rules) or _valid(judged) or judged
+    match judged:
+        case _Wrong(rejection, field, value, rule):
+            kept = _storable(published)
+            return Refused(kept, rejection, field, value, rule, topic)
+        case _:
+            return Accepted(published, judged)
+
+
+# --- the rules, in the order in which they are asked ----------------------------------------------
+
+
+class _Wrong(Struct, frozen=True):
+    rejection: Rejection
+    field: str
+    value: str
+    rule: str
+
+
+def _attributes(published: Published) -> _Wrong | None:
+    if published.origin is NO_ORIGIN:
+        return None
+    for name in Origin.__struct_fields__:
+        value: str = getattr(published.origin, name)
+        if not ATTRIBUTE.holds(value):
+            return _Wrong(Rejection.INVALID_VALUE, name, shown(value), ATTRIBUTE.sentence)
+    return None
+
+
+def _size(published: Published, limit: int) -> _Wrong | None:
+    size = len(published.payload)
+    if size <= limit:
+        return None
+    return _Wrong(Rejection.TOO_LARGE, "payload", f"{size} bytes", f"must be at most {limit} bytes")
+
+
+def _decoded(published: Published, upcasters: Mapping[str, Upcaster]) -> Event | _Wrong:
+    ce_type, payload = published.ce_type, published.payload
+    try:
+        return decode_event(ce_type, payload, upcasters)
+    except UnknownEventError as error:
+        return _Wrong(Rejection.UNKNOWN_TYPE, "ce_type", shown(ce_type), str(error))
+    except FieldError as error:
+        return _Wrong(Rejection.INVALID_VALUE, error.field, error.value, error.rule)
+    except DecodeError as error:
+        return _Wrong(Rejection.MALFORMED, "payload", f"{len(payload)} bytes", str(error))
+
+
+def _permitted(published: Published, event: Event, rules: SourceRules) -> _Wrong | None:
+    found = rules.forbids(published.origin.ce_source, event)
+    if found is None:
+        return None
+    return _Wrong(Rejection.NOT_AUTHORISED, found.field, shown(found.value), found.rule)
+
+
+def _valid(event: Event) -> _Wrong | None:
+    found = validate(event)
+    if found is None:
+        return None
+    return _Wrong(Rejection.INVALID_VALUE, found.field, found.value, found.rule)
+
+
+# --- the rejected store ---------------------------------------------------------------------------
+
+
+def _storable(published: Published) -> Published:
+    """Return what was published with text that is no UTF-8 written as escapes, so it can be kept."""
+    origin = published.origin
+    texts = {name: _utf8(getattr(origin, name)) for name in Origin.__struct_fields__}
+    return Published(_utf8(published.ce_type), published.payload, structs.replace(origin, **texts))
+
+
+def _utf8(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+_encode = msgpack.Encoder().encode
+_decode = msgpack.Decoder(Refused).decode
+
+
+def encode_refused(refused: Refused) -> bytes:
+    """Return a refusal as bytes for a rejected topic, complete."""
+    return _encode(refused)
+
+
+def decode_refused(data: bytes) -> Refused:
+    """Return the refusal in bytes that `encode_refused` made. Raises `DecodeError` for others."""
+    try:
+        return _decode(data)
+    except (MsgpackDecodeError, ValidationError) as error:
+        msg = f"{len(data)} bytes are not a refused event: {error}"
+        raise DecodeError(msg) from error
