@@ -180,8 +180,13 @@ def _arrival(number: int, pod: _Pod) -> Arrival:
             memory_mib=pod.memory_mib,
         ),
         constraints=Constraints(
-            skus=tuple(SkuName(model) for model in pod.models.split("|") if model),
+            skus=_skus(pod.models),
             span=Span.NODE,
         ),
     )
     return Arrival(START_MS + (number + 1) * ARRIVAL_GAP_MS, job, work_device_ms=0)
+
+
+def _skus(models: str) -> tuple[SkuName, ...]:
+    """Return the models that a pod may use; the trace names some twice."""
+    return tuple(dict.fromkeys(SkuName(model) for model in models.split("|") if model))

@@ -222,7 +222,7 @@ FLEET_ROWS = [("cpu-only", 96_000, 1_000, 0, None)] + [
 ]
 POD_ROWS = [
     ("share", 4_000, 8_192, 1, 250, None),
-    ("whole", 8_000, 16_384, 2, 1_000, "G2|T4"),
+    ("whole", 8_000, 16_384, 2, 1_000, "G2|T4|T4"),
     ("cpu", 1_000, 1_024, 0, 0, ""),
 ]
 
@@ -267,6 +267,18 @@ def test_a_seed_is_an_order() -> None:
     """The same seed gives the same sequence, another seed another."""
     assert openb(Variant.DEFAULT, 1) == openb(Variant.DEFAULT, 1)
     assert openb(Variant.DEFAULT, 1).arrivals != openb(Variant.DEFAULT, 2).arrivals
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_every_published_variant_is_played_on_the_1213_gpu_nodes(variant: Variant) -> None:
+    """6,212 GPUs, all events valid, 130 % of demand to within one pod."""
+    source = openb(variant)
+    machines = nodes(source.genesis)
+    assert (len(machines), sum(n.node.devices for n in machines)) == (1_213, 6_212)
+    demand = sum(a.job.worker.devices * a.job.worker.device_milli for a in source.arrivals)
+    assert 0 <= demand - 6_212_000 * 13 // 10 < 8_000
+    for event in (*source.genesis, *(JobSubmitted(a.job) for a in source.arrivals)):
+        assert validate(event) is None
 
 
 def _pod(arrival: Arrival) -> str:
