@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intake: one pure function from what somebody published to an event the engine may judge.
 
-It asks what no state is needed for: size, type, bytes, source, values. It runs in this process for an
-embedded ledger and in scaled-out workers before a broker's; what it accepts goes to
+It asks what no state is needed for: size, type, bytes, source, values. It runs in this process for
+an embedded ledger and in scaled-out workers before a broker's; what it accepts goes to
 `engine.decide`, which asks the rest. It never raises, whatever the bytes.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from msgspec import DecodeError as MsgpackDecodeError
 from msgspec import Struct, ValidationError, msgpack, structs
 
-from schemas.catalogue import Event
+from schemas.catalogue import BY_CE_TYPE, Event
 from schemas.codec import decode_event
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.ledger import RejectedEvent
@@ -20,7 +20,7 @@ from schemas.records import NO_ORIGIN, Origin, Published
 from schemas.upcast import UPCASTERS, Upcaster
 from schemas.validation import shown, validate
 from schemas.value_rules import ATTRIBUTE
-from schemas.wire_fields import FieldError
+from schemas.wire_fields import FieldError, nearest
 from streams.sources import ALLOW_ALL, SourceRules
 
 MAX_PAYLOAD_BYTES = 1_048_576
@@ -69,19 +69,11 @@ def intake(
     upcasters: Mapping[str, Upcaster] = UPCASTERS,
 ) -> Accepted | Refused:
     """Return the event that was published, or why it is refused."""
-    judged = (
-        _attributes(published)
-        or _size(published, max_payload_bytes)
-        or _decoded(published, upcasters)
-    )
+    judged = _judge(published, rules, max_payload_bytes, upcasters)
     if not isinstance(judged, _Wrong):
-        judged = _permitted(published, judged, rules) or _valid(judged) or judged
-    match judged:
-        case _Wrong(rejection, field, value, rule):
-            kept = _storable(published)
-            return Refused(kept, rejection, field, value, rule, topic)
-        case _:
-            return Accepted(published, judged)
+        return Accepted(published, judged)
+    kept = _storable(published)
+    return Refused(kept, judged.rejection, judged.field, judged.value, judged.rule, topic)
 
 
 # --- the rules, in the order in which they are asked ----------------------------------------------
@@ -92,6 +84,18 @@ class _Wrong(Struct, frozen=True):
     field: str
     value: str
     rule: str
+
+
+def _judge(
+    published: Published, rules: SourceRules, limit: int, upcasters: Mapping[str, Upcaster]
+) -> Event | _Wrong:
+    early = _attributes(published) or _size(published, limit)
+    if early is not None:
+        return early
+    event = _decoded(published, upcasters)
+    if isinstance(event, _Wrong):
+        return event
+    return _permitted(published, event, rules) or _valid(event) or event
 
 
 def _attributes(published: Published) -> _Wrong | None:
@@ -115,8 +119,9 @@ def _decoded(published: Published, upcasters: Mapping[str, Upcaster]) -> Event |
     ce_type, payload = published.ce_type, published.payload
     try:
         return decode_event(ce_type, payload, upcasters)
-    except UnknownEventError as error:
-        return _Wrong(Rejection.UNKNOWN_TYPE, "ce_type", shown(ce_type), str(error))
+    except UnknownEventError:
+        rule = f"must be a type of docs/events.md{nearest(ce_type, tuple(BY_CE_TYPE))}"
+        return _Wrong(Rejection.UNKNOWN_TYPE, "ce_type", shown(ce_type), rule)
     except FieldError as error:
         return _Wrong(Rejection.INVALID_VALUE, error.field, error.value, error.rule)
     except DecodeError as error:
@@ -141,7 +146,7 @@ def _valid(event: Event) -> _Wrong | None:
 
 
 def _storable(published: Published) -> Published:
-    """Return what was published with text that is no UTF-8 written as escapes, so it can be kept."""
+    """Return what was published, with escapes for text that is no UTF-8, so that it can be kept."""
     origin = published.origin
     texts = {name: _utf8(getattr(origin, name)) for name in Origin.__struct_fields__}
     return Published(_utf8(published.ce_type), published.payload, structs.replace(origin, **texts))
