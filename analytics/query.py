@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answering a question in SQL that a user wrote."""
 
+from collections.abc import Mapping
+
 import duckdb
 
 from analytics.catalogue import views
@@ -10,14 +12,18 @@ from analytics.tables import Grid
 _READS = {"SELECT", "EXPLAIN"}
 
 
-def ask(connection: duckdb.DuckDBPyConnection, sql: str) -> Grid:
+def ask(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object] | None = None
+) -> Grid:
     """Return the answer to one reading statement over a history opened by `analytics.database`.
+
+    `values` are what `$name` stands for in the statement.
 
     Raises `QueryError`, whose message says what is wrong and which views there are.
     """
     _check_reads_only(connection, sql)
     try:
-        cursor = connection.execute(sql)
+        cursor = connection.execute(sql, values)
         columns = tuple(str(column[0]) for column in cursor.description or ())
         rows = tuple(cursor.fetchall())
     except duckdb.Error as error:

@@ -28,6 +28,15 @@ def test_an_answer_is_named_columns_and_rows(history: DuckDBPyConnection) -> Non
     assert answer == Grid(("node", "gpus"), (("a", 8), ("b", 8)))
 
 
+def test_values_are_given_by_name_and_never_become_sql(history: DuckDBPyConnection) -> None:
+    """What a caller fills in is a value, whatever it looks like."""
+    asked = "SELECT count(*) AS found FROM nodes WHERE node = $node"
+    assert ask(history, asked, {"node": "a"}).rows == ((1,),)
+    assert ask(history, asked, {"node": "' OR true --"}).rows == ((0,),)
+    with pytest.raises(QueryError, match="node"):
+        ask(history, asked, {})
+
+
 @pytest.mark.parametrize(
     "sql", ["DESCRIBE jobs", "SUMMARIZE nodes", "SHOW TABLES", "EXPLAIN FROM jobs"]
 )
