@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from schemas.decisions import LaunchOrdered, MigrateOrdered
+from schemas.decisions import ResizeOrdered
 from schemas.ids import JobId
 from schemas.jobs import WorkerShape
 from solvers.judge.facts import Claim, JobFacts, NodeFacts, Phase
@@ -134,11 +134,8 @@ def _capacity(place: Contested, slot: int) -> int:
 
 def vain_wait(seen: Touched) -> Iterator[Violation]:
     """A wait is for a job that is releasing, or that an earlier action makes release."""
-    for act in seen.acts:
-        action = act.action
-        if not isinstance(action, LaunchOrdered | MigrateOrdered):
-            continue
-        for holder in action.waits_for:
+    for act, action in seen.placements:
+        for holder in () if isinstance(action, ResizeOrdered) else action.waits_for:
             job = seen.snapshot.jobs.get(holder)
             if job is None or _releasing(job):
                 continue

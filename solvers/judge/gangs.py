@@ -5,20 +5,13 @@ from collections.abc import Iterator
 
 from schemas.decisions import ResizeOrdered, Slice
 from schemas.jobs import WorkerShape
-from solvers.judge.touched import Act, Placement, Touched
+from solvers.judge.touched import Touched
 from solvers.judge.violation import PlanRule, Violation
-
-
-def placements(seen: Touched) -> Iterator[tuple[Act, Placement]]:
-    """Yield the acts that place a gang."""
-    for act in seen.acts:
-        if isinstance(act.action, Placement):
-            yield act, act.action
 
 
 def gang_size(seen: Touched) -> Iterator[Violation]:
     """A gang has between its fewest and its most workers."""
-    for act, action in placements(seen):
+    for act, action in seen.placements:
         spec = act.job.spec
         if not spec.workers_min <= action.workers <= spec.workers_max:
             sentence = (
@@ -30,7 +23,7 @@ def gang_size(seen: Touched) -> Iterator[Violation]:
 
 def gang_parts(seen: Touched) -> Iterator[Violation]:
     """The slices of a gang, one per node and none empty, hold all its workers."""
-    for act, action in placements(seen):
+    for act, action in seen.placements:
         placed = sum([piece.workers for piece in action.slices])
         nodes = {piece.node for piece in action.slices}
         whole = placed == action.workers and len(nodes) == len(action.slices)
@@ -44,7 +37,7 @@ def gang_parts(seen: Touched) -> Iterator[Violation]:
 
 def slice_shape(seen: Touched) -> Iterator[Violation]:
     """A slice names each slot once, as many as its workers need, and holds what one needs."""
-    for act, action in placements(seen):
+    for act, action in seen.placements:
         shape = act.job.spec.worker
         for piece in action.slices:
             if not _in_shape(piece, shape):
@@ -67,7 +60,7 @@ def _in_shape(piece: Slice, shape: WorkerShape) -> bool:
 
 def resize_moves(seen: Touched) -> Iterator[Violation]:
     """A resize changes the number of workers; growth keeps all it holds, a shrink takes nothing."""
-    for act, action in placements(seen):
+    for act, action in seen.placements:
         if not isinstance(action, ResizeOrdered):
             continue
         job = act.job

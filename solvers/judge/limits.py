@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator
 
-from schemas.decisions import LaunchOrdered
 from schemas.ids import ReservationId, TeamId
 from schemas.tenants import Reservation
 from solvers.judge.facts import DEVICE_MILLI, NodeFacts, Phase
@@ -73,10 +72,9 @@ def outside_reservation(seen: Touched) -> Iterator[Violation]:
 
 
 def _launched_inside(seen: Touched) -> Iterator[tuple[Act, ReservationId]]:
-    for act in seen.acts:
-        reservation = act.job.reservation
-        if reservation is not None and isinstance(act.action, LaunchOrdered):
-            yield act, reservation
+    for act, _ in seen.launches:
+        if act.job.reservation is not None:
+            yield act, act.job.reservation
 
 
 def _covers(reservation: Reservation, node: NodeFacts) -> bool:
@@ -100,7 +98,9 @@ def lending_off(seen: Touched) -> Iterator[Violation]:
 
 def claim_not_placed(seen: Touched) -> Iterator[Violation]:
     """Premium work inside its reservation claims its devices in the first cycle that sees it."""
-    launched = {act.action.job for act in seen.acts if isinstance(act.action, LaunchOrdered)}
+    if not seen.proposal.claims_due:
+        return
+    launched = {action.job for _, action in seen.launches}
     for job in seen.proposal.claims_due:
         if job not in launched:
             sentence = f"{job} waits inside its reservation and is not placed"

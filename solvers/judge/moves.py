@@ -3,32 +3,22 @@
 
 from collections.abc import Iterator
 
-from schemas.decisions import MigrateOrdered, ResizeOrdered, SuspendOrdered
+from schemas.decisions import ResizeOrdered
 from schemas.ids import JobId
 from solvers.judge.facts import JobFacts, NodeFacts, Snapshot
 from solvers.judge.touched import Act, Touched
 from solvers.judge.violation import PlanRule, Violation
 
 
-def _moves(seen: Touched) -> Iterator[tuple[Act, JobId]]:
-    """Yield each act that takes devices from a gang that runs, and who gains."""
-    for act in seen.acts:
-        action = act.action
-        if isinstance(action, SuspendOrdered | MigrateOrdered) or (
-            isinstance(action, ResizeOrdered) and action.workers < act.job.workers
-        ):
-            yield act, action.gains
-
-
 def _for_others(seen: Touched) -> Iterator[tuple[Act, JobId]]:
-    return ((act, gains) for act, gains in _moves(seen) if gains != act.action.job)
+    return ((act, gains) for act, gains in seen.moves if gains != act.action.job)
 
 
 def moves_off(seen: Touched) -> Iterator[Violation]:
     """Where the policy moves nothing, only work that must leave its node is moved."""
     if seen.snapshot.moves:
         return
-    for act, gains in _moves(seen):
+    for act, gains in seen.moves:
         if gains != act.action.job or not _must_leave(seen.snapshot, act.job):
             sentence = f"{act.action.job} is moved for {gains}; the policy moves nothing"
             yield Violation(PlanRule.MOVES_OFF, act.index, act.action.job, sentence)

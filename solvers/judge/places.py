@@ -12,7 +12,7 @@ from solvers.judge.violation import PlanRule, Violation
 
 def node_health(seen: Touched) -> Iterator[Violation]:
     """New work goes to nodes fit for it."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         for _, node in act.taken:
             if not node.healthy_for_new_work:
                 yield _unsuited(PlanRule.NODE_HEALTH, act, node, "which takes no new work")
@@ -20,7 +20,7 @@ def node_health(seen: Touched) -> Iterator[Violation]:
 
 def wrong_sku(seen: Touched) -> Iterator[Violation]:
     """A job that names SKUs runs on those."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         skus = act.job.spec.constraints.skus
         for _, node in act.taken if skus else ():
             if node.sku not in skus:
@@ -30,7 +30,7 @@ def wrong_sku(seen: Touched) -> Iterator[Violation]:
 
 def wrong_region(seen: Touched) -> Iterator[Violation]:
     """A job that names regions runs in those."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         regions = act.job.spec.constraints.regions
         for _, node in act.taken if regions else ():
             if node.region not in regions:
@@ -40,7 +40,7 @@ def wrong_region(seen: Touched) -> Iterator[Violation]:
 
 def wrong_labels(seen: Touched) -> Iterator[Violation]:
     """A job that names labels runs on nodes that carry all of them."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         labels = act.job.spec.constraints.labels
         for _, node in act.taken if labels else ():
             missing = [label for label in labels if label not in node.labels]
@@ -51,7 +51,7 @@ def wrong_labels(seen: Touched) -> Iterator[Violation]:
 
 def not_shareable(seen: Touched) -> Iterator[Violation]:
     """A device is shared only where its SKU allows it."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         shape = act.job.spec.worker
         shares = shape.devices > 0 and shape.device_milli < DEVICE_MILLI
         for _, node in act.taken if shares else ():
@@ -62,7 +62,7 @@ def not_shareable(seen: Touched) -> Iterator[Violation]:
 
 def not_confidential(seen: Touched) -> Iterator[Violation]:
     """Confidential work runs on SKUs that support it."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         asked = act.job.spec.constraints.confidential
         for _, node in act.taken if asked else ():
             if not node.sku_confidential:
@@ -73,7 +73,7 @@ def not_confidential(seen: Touched) -> Iterator[Violation]:
 def not_attested(seen: Touched) -> Iterator[Violation]:
     """Confidential work runs on nodes whose attestation is current."""
     now_ms = seen.snapshot.now_ms
-    for act in seen.acts:
+    for act, _ in seen.placements:
         asked = act.job.spec.constraints.confidential
         for _, node in act.taken if asked else ():
             if node.attested_until_ms <= now_ms:
@@ -83,7 +83,7 @@ def not_attested(seen: Touched) -> Iterator[Violation]:
 
 def gang_span(seen: Touched) -> Iterator[Violation]:
     """All workers of a gang are in one cluster, domain or node, as it asks."""
-    for act in seen.acts:
+    for act, _ in seen.placements:
         span = act.job.spec.constraints.span
         places = dict.fromkeys([_place(node, span) for node in act.nodes])
         if len(places) > 1:

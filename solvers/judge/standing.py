@@ -36,7 +36,9 @@ def promises_kept(snapshot: Snapshot) -> Iterator[Violation]:
     """What is claimed is free, or held by those who release it and are waited for."""
     nodes = [node for node in snapshot.nodes.values() if node.claims]
     contested = tuple([_claims_as_takings(node) for node in nodes])
-    seen = Touched(snapshot, Proposal(snapshot.position, ()), (), {}, contested)
+    seen = Touched(
+        snapshot, Proposal(snapshot.position, ()), (), (), (), (), leaves_at={}, contested=contested
+    )
     for check in _PROMISES:
         yield from check(seen)
 

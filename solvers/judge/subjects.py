@@ -108,9 +108,8 @@ def _may(act: Act) -> bool:
 
 def nothing_to_resume(seen: Touched) -> Iterator[Violation]:
     """A job resumes exactly when there is something to resume from."""
-    for act in seen.acts:
-        action = act.action
-        if isinstance(action, LaunchOrdered) and action.resume != act.job.restorable:
+    for act, action in seen.launches:
+        if action.resume != act.job.restorable:
             wish = "resumes" if action.resume else "starts from nothing"
             has = "something" if act.job.restorable else "nothing"
             sentence = f"{_name(act)} {wish}, and there is {has} to resume from"

@@ -22,8 +22,6 @@ from schemas.jobs import WorkerShape
 from solvers.judge.facts import JobFacts, NodeFacts, Proposal, Snapshot
 
 Placement = LaunchOrdered | MigrateOrdered | ResizeOrdered
-Move = SuspendOrdered | MigrateOrdered | ResizeOrdered
-Departure = SuspendOrdered | MigrateOrdered | StopOrdered
 
 
 class Act(Struct, frozen=True):
@@ -75,38 +73,76 @@ class Contested(Struct, frozen=True):
 class Touched(Struct, frozen=True):
     """A plan laid over the facts.
 
-    `leaves_at`: job to the index of the action that makes it release, all or some. `contested`: by
-    node, in the order of the plan.
+    `placements`, `launches` and `moves` are the acts that place a gang, those of them that launch
+    one, and those that take devices from a gang that runs, with who gains. `leaves_at`: job to the
+    index of the action that makes it release, all or some. `contested`: by node, in the order of
+    the plan.
     """
 
     snapshot: Snapshot
     proposal: Proposal
     acts: tuple[Act, ...]
+    placements: tuple[tuple[Act, Placement], ...]
+    launches: tuple[tuple[Act, LaunchOrdered], ...]
+    moves: tuple[tuple[Act, JobId], ...]
     leaves_at: Mapping[JobId, int]
     contested: tuple[Contested, ...]
 
 
 def touch(snapshot: Snapshot, proposal: Proposal) -> Touched:
     """Return the plan laid over the facts; what names an unknown job or node is left out."""
-    acts = tuple(_acts(snapshot, proposal))
+    acts = _acts(snapshot, proposal)
+    placements: list[tuple[Act, Placement]] = []
+    launches: list[tuple[Act, LaunchOrdered]] = []
+    moves: list[tuple[Act, JobId]] = []
     leaves_at: dict[JobId, int] = {}
     kept: dict[JobId, Mapping[NodeName, Slice]] = {}
-    takings: dict[NodeName, list[Taking]] = {}
     for act in acts:
-        action = act.action
-        if isinstance(action, ResizeOrdered):
-            if action.workers < act.job.workers:
+        match act.action:
+            case LaunchOrdered() as action:
+                placements.append((act, action))
+                launches.append((act, action))
+            case MigrateOrdered() as action:
+                placements.append((act, action))
+                moves.append((act, action.gains))
                 leaves_at.setdefault(action.job, act.index)
-                kept.setdefault(action.job, {piece.node: piece for piece in action.slices})
-        elif not isinstance(action, LaunchOrdered):
-            leaves_at.setdefault(action.job, act.index)
-        if isinstance(action, Placement):
-            _take(act, action, takings)
-    contested = tuple(
-        Contested(node, _parts(node, leaves_at, kept), tuple(taken))
-        for node, taken in ((snapshot.nodes[name], taken) for name, taken in takings.items())
+            case ResizeOrdered() as action:
+                placements.append((act, action))
+                if action.workers < act.job.workers:
+                    moves.append((act, action.gains))
+                    leaves_at.setdefault(action.job, act.index)
+                    kept.setdefault(action.job, {piece.node: piece for piece in action.slices})
+            case SuspendOrdered() as action:
+                moves.append((act, action.gains))
+                leaves_at.setdefault(action.job, act.index)
+            case StopOrdered() as action:
+                leaves_at.setdefault(action.job, act.index)
+    return Touched(
+        snapshot=snapshot,
+        proposal=proposal,
+        acts=tuple(acts),
+        placements=tuple(placements),
+        launches=tuple(launches),
+        moves=tuple(moves),
+        leaves_at=leaves_at,
+        contested=_contested(snapshot, placements, leaves_at, kept),
     )
-    return Touched(snapshot, proposal, acts, leaves_at, contested)
+
+
+def _contested(
+    snapshot: Snapshot,
+    placements: list[tuple[Act, Placement]],
+    leaves_at: Mapping[JobId, int],
+    kept: Mapping[JobId, Mapping[NodeName, Slice]],
+) -> tuple[Contested, ...]:
+    takings: dict[NodeName, list[Taking]] = {}
+    for act, action in placements:
+        _take(act, action, takings)
+    contested: list[Contested] = []
+    for name, taken in takings.items():
+        node = snapshot.nodes[name]
+        contested.append(Contested(node, _parts(node, leaves_at, kept), tuple(taken)))
+    return tuple(contested)
 
 
 def _acts(snapshot: Snapshot, proposal: Proposal) -> list[Act]:
