@@ -176,8 +176,7 @@ def decode_event(
     try:
         return parse(payload)
     except ProtobufDecodeError as error:
-        msg = f"{ce_type}: payload of {len(payload)} bytes is not a {_name(ce_type)}: {error}"
-        raise DecodeError(msg) from error
+        raise _damaged(ce_type, payload, error) from error
     except KeyError as error:
         raise _unreadable(ce_type, payload, error.args[0]) from error
 
@@ -196,9 +195,10 @@ def _unreadable(ce_type: str, payload: bytes, number: object) -> DecodeError:
     return DecodeError(msg) if found is None else found.about(ce_type)
 
 
-def _name(ce_type: str) -> str:
+def _damaged(ce_type: str, payload: bytes, error: ProtobufDecodeError) -> DecodeError:
     entry = BY_CE_TYPE.get(ce_type)
-    return entry.message if entry else "known message"
+    name = entry.message if entry else "known message"
+    return DecodeError(f"{ce_type}: payload of {len(payload)} bytes is not a {name}: {error}")
 
 
 def publish(event: Event, origin: Origin = NO_ORIGIN) -> Published:
@@ -234,10 +234,27 @@ def event_to_json(event: Event) -> dict[str, object]:
 
     As that form has it, 64-bit integers are text; `event_from_json` reads back what this gives.
     """
+    return _json_form(_WRITERS[type(event)](event))
+
+
+def payload_to_json(ce_type: str, payload: bytes) -> dict[str, object]:
+    """Return a payload in JSON form as it stands, unset enumerations and all, so it can be mended.
+
+    Fields that contract v1 does not have are not shown. Raises `UnknownEventError` for an unknown
+    type and `DecodeError` for bytes that are not that type.
+    """
+    entry = BY_CE_TYPE.get(ce_type)
+    if entry is None:
+        raise _unknown(ce_type)
+    try:
+        return _json_form(_wire_class(entry.message).FromString(payload))
+    except ProtobufDecodeError as error:
+        raise _damaged(ce_type, payload, error) from error
+
+
+def _json_form(message: Message) -> dict[str, object]:
     found: dict[str, object] = MessageToDict(
-        _WRITERS[type(event)](event),
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     return found
 
