@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
@@ -17,10 +18,11 @@ DEVICE_MILLI = 1000
 class NodeArrays:
     """What is free on N nodes of at most D device slots.
 
-    Scratch arrays of one solve, changed by `commit` and `release`.
+    Scratch arrays of one solve, C-contiguous, changed by `commit` and `release`.
 
     `free_milli`: int64[N, D], thousandths of each slot, -1 where there is none. The rest int64[N]
-    in the unit of their names; `domain` is an index; `usable` is bool[N].
+    in the unit of their names; `domain` is a small index; `usable` is bool[N]: nothing goes on a
+    node where it is false, whoever asks.
     """
 
     free_milli: IntArray
@@ -32,8 +34,7 @@ class NodeArrays:
     usable: BoolArray
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDemand:
+class WorkerDemand(Struct, frozen=True):
     """What one worker needs.
 
     `device_milli` below 1000 only with one device, `devices` 0 for CPU-only work.
@@ -46,9 +47,29 @@ class WorkerDemand:
     storage_mbps: int = 0
     network_mbps: int = 0
 
+    @property
+    def shared(self) -> bool:
+        """Whether the worker takes a part of a device."""
+        return self.devices == 1 and self.device_milli < DEVICE_MILLI
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+    @property
+    def total_milli(self) -> int:
+        """What the worker takes, in thousandths of a device."""
+        return self.devices * self.device_milli
+
+    def amounts(self) -> tuple[int, int, int, int, int, int]:
+        """Return the fields in their order, as the kernels take them."""
+        return (
+            self.devices,
+            self.device_milli,
+            self.cpu_milli,
+            self.memory_mib,
+            self.storage_mbps,
+            self.network_mbps,
+        )
+
+
+class Slice(Struct, frozen=True):
     """Workers of a gang on one node row, and `milli` of each device slot that they hold.
 
     Workers that share a device each hold a slot of their own; no slot is named twice.
@@ -65,12 +86,13 @@ class PackingReason(StrEnum):
 
     PLACED = "placed"
     DOES_NOT_FIT = "does_not_fit"
+    """Proven: no packing exists."""
     LIMIT_REACHED = "limit_reached"
+    """Nothing found and nothing proven within the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class GangPlacement:
-    """The slices of a whole gang, or none and why."""
+class GangPlacement(Struct, frozen=True):
+    """The slices of a whole gang by rising node, or none and why."""
 
     slices: tuple[Slice, ...]
     reason: PackingReason
