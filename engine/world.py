@@ -45,7 +45,7 @@ class WorldParameters(Struct, frozen=True):
 
 
 class NodeRates(Struct, frozen=True):
-    """What one node offers: its cluster, its bandwidths as declared in MB/s, its SKU's speed."""
+    """What one node offers: its cluster, its bandwidths as declared in MB/s, what its SKU can."""
 
     cluster: ClusterName
     storage_mbps: int
@@ -53,6 +53,7 @@ class NodeRates(Struct, frozen=True):
     io: IoProfile
     interconnect_mbps: int
     speed_milli: int
+    checkpointable: bool = True
 
 
 class Site(Struct, frozen=True):
@@ -63,6 +64,7 @@ class Site(Struct, frozen=True):
     network_mbps: int
     interconnect_mbps: int
     speed_milli: int
+    checkpointable: bool = True
 
 
 NOWHERE = Site(ClusterName(""), 0, 0, 0, 0)
@@ -72,7 +74,8 @@ NOWHERE = Site(ClusterName(""), 0, 0, 0, 0)
 def site_of(nodes: tuple[NodeRates, ...], parameters: WorldParameters) -> Site:
     """Return the site that these nodes make together; all are in one cluster, as every gang is.
 
-    Workers go in step, so the gang is as fast as its slowest device. A node's bandwidth counts in
+    Workers go in step, so the gang is as fast as its slowest device, and it can be checkpointed if
+    every device can. A node's bandwidth counts in
     full however few of its devices the gang has: two gangs that save at once on one node are both
     taken to get all of it.
     """
@@ -83,6 +86,7 @@ def site_of(nodes: tuple[NodeRates, ...], parameters: WorldParameters) -> Site:
         network_mbps=sum(usable_mbps(n.network_mbps, n.io, share) for n in nodes),
         interconnect_mbps=nodes[0].interconnect_mbps,
         speed_milli=min(n.speed_milli for n in nodes),
+        checkpointable=all(n.checkpointable for n in nodes),
     )
 
 

@@ -20,7 +20,7 @@ class Places:
         self._clusters: dict[ClusterName, fleet.Cluster] = {}
         self._domains: dict[DomainName, fleet.Domain] = {}
         self._nodes: dict[NodeName, fleet.Node] = {}
-        self._rates: dict[tuple[NodeName, str], NodeRates] = {}
+        self._sites: dict[tuple[str, ...], Site] = {}  # by class and nodes
 
     def learn(self, event: Event) -> None:
         """Take in what a fleet fact says; other facts are passed over."""
@@ -35,36 +35,34 @@ class Places:
                 self._nodes[event.node.name] = event.node
             case _:
                 return
-        self._rates.clear()
+        self._sites.clear()
 
     def site(self, slices: tuple[Slice, ...], workload_class: str) -> Site:
         """Return the site that a gang's slices make for work of a class."""
-        rates = tuple(self._node_rates(piece.node, workload_class) for piece in slices)
-        return site_of(rates, self._parameters)
-
-    def checkpointable(self, slices: tuple[Slice, ...]) -> bool:
-        """Whether every device of the slices supports transparent checkpoints."""
-        skus = (self._skus.get(self._nodes[piece.node].sku) for piece in slices)
-        return all(sku is None or sku.checkpointable for sku in skus)
-
-    def _node_rates(self, name: NodeName, workload_class: str) -> NodeRates:
-        found = self._rates.get((name, workload_class))
+        key = (workload_class, *[piece.node for piece in slices])
+        found = self._sites.get(key)
         if found is None:
-            node = self._nodes[name]
-            cluster = self._clusters[self._domains[node.domain].cluster]
-            found = NodeRates(
-                cluster=cluster.name,
-                storage_mbps=node.storage_mbps,
-                network_mbps=node.network_mbps,
-                io=node.io,
-                interconnect_mbps=cluster.interconnect_mbps,
-                speed_milli=self._speed_milli(node.sku, workload_class),
-            )
-            self._rates[name, workload_class] = found
+            rates = tuple(self._node_rates(piece.node, workload_class) for piece in slices)
+            found = self._sites[key] = site_of(rates, self._parameters)
         return found
 
-    def _speed_milli(self, name: SkuName, workload_class: str) -> int:
-        sku = self._skus.get(name)
-        speeds = sku.speeds if sku is not None else ()
-        named = (s.speed_milli for s in speeds if s.workload_class == workload_class)
-        return next(named, _REFERENCE_SPEED_MILLI)
+    def _node_rates(self, name: NodeName, workload_class: str) -> NodeRates:
+        node = self._nodes[name]
+        cluster = self._clusters[self._domains[node.domain].cluster]
+        sku = self._skus.get(node.sku)
+        return NodeRates(
+            cluster=cluster.name,
+            storage_mbps=node.storage_mbps,
+            network_mbps=node.network_mbps,
+            io=node.io,
+            interconnect_mbps=cluster.interconnect_mbps,
+            speed_milli=_speed_milli(sku, workload_class),
+            checkpointable=sku is None or sku.checkpointable,
+        )
+
+
+def _speed_milli(sku: fleet.Sku | None, workload_class: str) -> int:
+    """Return the speed for a class of work; a class that is not named runs at the reference's."""
+    speeds = sku.speeds if sku is not None else ()
+    named = (s.speed_milli for s in speeds if s.workload_class == workload_class)
+    return next(named, _REFERENCE_SPEED_MILLI)

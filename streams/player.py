@@ -49,7 +49,6 @@ class _Agent:
 
     __slots__ = (
         "attempt",
-        "checkpointable",
         "gang",
         "job",
         "node",
@@ -66,7 +65,6 @@ class _Agent:
         self.attempt = 0
         self.workers = 0
         self.node = ""
-        self.checkpointable = True
         self.target = NOWHERE  # of a resize that is going on
         self.position = -1  # of the last directive acted on
 
@@ -122,10 +120,10 @@ class TracePlayer:
         Called for each admitted event while live, for the ledger's facts in order after a crash.
         """
         if isinstance(event, jobs.JobSubmitted):
-            arrival = self._upstream.submitted(event.job.id)
+            job = event.job.id
+            arrival = self._upstream.submitted(job)
             if arrival is not None:
-                agent = _Agent(event.job.id, event.job, arrival.work_device_ms)
-                self._agents[agent.job] = agent
+                self._agents[job] = _Agent(job, event.job, arrival.work_device_ms)
         elif isinstance(event, jobs.JobReport):
             reporter = self._agents.get(event.job)
             if reporter is not None and event.attempt == reporter.attempt:
@@ -217,7 +215,6 @@ class TracePlayer:
         agent.gang = world.launched(agent.gang, site, order.checkpoint)
         agent.attempt, agent.workers = order.attempt, order.workers
         agent.node, agent.position = order.slices[0].node, order.position
-        agent.checkpointable = self._places.checkpointable(order.slices)
         report = (
             jobs.JobResumed(agent.job, order.attempt, order.checkpoint)
             if order.resume
@@ -228,7 +225,7 @@ class TracePlayer:
     def _suspend(self, agent: _Agent, order: SuspendDirective, now_ms: int) -> None:
         gang = world.paused(agent.gang, now_ms, GangPhase.SAVING)
         agent.gang, agent.position = gang, order.position
-        if not world.unsaved(gang) or (agent.spec.checkpoint_mib and agent.checkpointable):
+        if not world.unsaved(gang) or (agent.spec.checkpoint_mib and gang.site.checkpointable):
             wait_ms = world.save_ms(gang, agent.spec.checkpoint_mib, self._parameters)
             number = gang.checkpoint + 1
             report: jobs.JobReport = jobs.JobSuspended(agent.job, agent.attempt, number)

@@ -33,6 +33,7 @@ class Upstream:
         self._genesis: dict[Event, int] = {e: number for number, e in enumerate(workload.genesis)}
         self._offset = len(workload.genesis)
         self._arrivals = {a.job.id: i for i, a in enumerate(workload.arrivals, self._offset)}
+        self._jobs = tuple(self._arrivals)
         self._gone = bytearray(self._offset + len(workload.arrivals))
         self._next = 0
 
@@ -91,7 +92,7 @@ class Upstream:
             key = (start_ms, _GENESIS_ENTITY, number)
             return key, publish(self._workload.genesis[number], origin)
         arrival = self._workload.arrivals[number - self._offset]
-        job = arrival.job.id
+        job = self._jobs[number - self._offset]
         origin = Origin(
             ce_id=f"{job}.{_SUBMITTED}",
             ce_source=source,

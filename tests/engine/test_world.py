@@ -3,6 +3,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine import world
 from engine.world import NOWHERE, GangPhase, NodeRates, Site, WorldParameters
@@ -40,9 +41,12 @@ def test_an_offload_card_leaves_all_bandwidth_and_a_host_a_part() -> None:
 
 
 def test_a_gang_is_as_fast_as_its_slowest_device() -> None:
-    """Workers go in step."""
+    """Workers go in step; one device that cannot be checkpointed decides for all."""
     mixed = (rates(IoProfile.HOST, 3_000), rates(IoProfile.HOST, 1_500))
     assert world.site_of(mixed, PARAMETERS).speed_milli == 1_500
+    assert world.site_of(mixed, PARAMETERS).checkpointable
+    odd = (mixed[0], replace(mixed[1], checkpointable=False))
+    assert not world.site_of(odd, PARAMETERS).checkpointable
 
 
 def test_a_launch_starts_then_transfers_then_restores() -> None:
