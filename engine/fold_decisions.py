@@ -3,7 +3,7 @@
 
 from engine import progress
 from engine.fold_jobs import touch
-from engine.holdings import enter, exchange, promise, take
+from engine.holdings import drop_resize, enter, grow, promise, take
 from engine.job_state import Claim, JobState, Resize
 from engine.phases import Phase
 from engine.rules import RULES
@@ -93,7 +93,7 @@ def resize_ordered(state: State, record: Record, event: decisions.ResizeOrdered)
     job.resize = Resize(event.resize, event.workers, event.slices)
     job.resize_number = event.resize
     if event.workers > job.workers:
-        exchange(state, job, job.slices, event.slices)
+        grow(state, job, event.slices)
     else:
         job.moves += 1
         state.tiers[job.tier].moves += 1
@@ -108,6 +108,7 @@ def resize_ordered(state: State, record: Record, event: decisions.ResizeOrdered)
 def stop_ordered(state: State, record: Record, event: decisions.StopOrdered) -> None:
     """A cancelled gang is told to give its devices up."""
     job = state.jobs[event.job]
+    drop_resize(state, job)
     _stop_progress(state, job, Phase.STOPPING, record.recorded_ms)
     state.cancelled_holding.pop(job.id, None)
     state.directives.append(StopDirective(job.id, job.attempt, state.head))

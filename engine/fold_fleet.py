@@ -102,9 +102,10 @@ def node_changed(state: State, record: Record, event: fleet.NodeChanged) -> None
     _drop_claims(state, node, record.recorded_ms)
     node.spec = event.node
     refresh_node(state, node)
-    for job in sorted(node.holders):
-        if any(slot >= node.spec.devices for slot in node.holders[job].slots):
-            fail_over(state, state.jobs[job], record.recorded_ms)
+    for pieces in (node.holders, node.growths):
+        for job in sorted(pieces):
+            if any(slot >= node.spec.devices for slot in pieces[job].slots):
+                fail_over(state, state.jobs[job], record.recorded_ms)
 
 
 def node_removed(state: State, record: Record, event: fleet.NodeRemoved) -> None:
@@ -156,16 +157,16 @@ def _fail_slot(state: State, name: NodeName, slot: int, now_ms: int) -> None:
     for job in sorted(node.claimants):
         if slot in node.claimants[job].slots:
             _drop_claim(state, job, now_ms)
-    for job in sorted(node.holders):
-        if slot in node.holders[job].slots:
-            fail_over(state, state.jobs[job], now_ms)
+    for pieces in (node.holders, node.growths):
+        for job in sorted(pieces):
+            if slot in pieces[job].slots:
+                fail_over(state, state.jobs[job], now_ms)
 
 
 def _lose_work(state: State, node: NodeState, now_ms: int) -> None:
     _drop_claims(state, node, now_ms)
-    for job in sorted(node.holders):
-        if state.jobs[job].phase is not Phase.STOPPING:
-            fail_over(state, state.jobs[job], now_ms)
+    for job in sorted({*node.holders, *node.growths}):
+        fail_over(state, state.jobs[job], now_ms)
 
 
 def _drop_claims(state: State, node: NodeState, now_ms: int) -> None:
@@ -197,7 +198,7 @@ def refresh_node(state: State, node: NodeState) -> None:
     for slot in node.unusable:
         table.milli[row, slot] = 0
     table.host[row] = (spec.cpu_milli, spec.memory_mib, spec.storage_mbps, spec.network_mbps)
-    for pieces in (node.holders, node.claimants):
+    for pieces in (node.holders, node.claimants, node.growths):
         for job, piece in pieces.items():
             account(state, piece, state.jobs[job].spec.worker, -1)
     _fleet_changed(state, f"node:{spec.name}")

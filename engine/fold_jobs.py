@@ -6,10 +6,10 @@ Every function is total over facts that `decide` admitted.
 
 from engine import progress
 from engine.holdings import (
+    drop_resize,
     enter,
-    exchange,
     forget_claim,
-    name_holder,
+    hold_resized,
     notify_waiters,
     release,
     take,
@@ -142,10 +142,7 @@ def resized(state: State, record: Record, event: jobs.JobResized) -> None:
         return
     now_ms = record.recorded_ms
     shrunk = resize.workers < job.workers
-    if shrunk:
-        exchange(state, job, job.slices, resize.slices)
-    name_holder(state, job, resize.slices)
-    job.workers, job.resize = resize.workers, None
+    hold_resized(state, job, resize)
     progress.set_progress(state, job, now_ms, job.workers * job.worker_milli)
     if shrunk:
         notify_waiters(state, job.id, now_ms)
@@ -203,11 +200,14 @@ def fail_over(state: State, job: JobState, now_ms: int) -> None:
 
     It resumes from its last checkpoint.
     """
+    if job.phase is Phase.STOPPING:
+        return
     progress.settle(state, job, now_ms)
     progress.lose_work(state, job)
     if job.phase is Phase.RUNNING:
         job.stopped_ms = now_ms
     job.failures += 1
+    drop_resize(state, job)
     forget_claim(state, job)
     progress.set_progress(state, job, now_ms, 0)
     enter(job, Phase.STOPPING, now_ms)

@@ -6,10 +6,9 @@ holding changes nothing, a release adds back: so a device that waits for its hol
 never promised again.
 """
 
-from collections.abc import Iterable
-
-from engine.job_state import Claim, JobState
+from engine.job_state import Claim, JobState, Resize
 from engine.phases import Phase
+from engine.slices import added
 from engine.state import State
 from engine.tables import JobDetail
 from schemas.decisions import Slice
@@ -93,26 +92,42 @@ def take(state: State, job: JobState, now_ms: int) -> None:
 
 def release(state: State, job: JobState, now_ms: int) -> None:
     """Give back all that the job holds; who waited for it may start."""
+    drop_resize(state, job)
     for piece in job.slices:
         account(state, piece, job.spec.worker, 1)
         del state.nodes[piece.node].holders[job.id]
-    _forget_growth(state, job)
-    job.slices, job.workers, job.resize = (), 0, None
+    job.slices, job.workers = (), 0
     notify_waiters(state, job.id, now_ms)
 
 
-def _forget_growth(state: State, job: JobState) -> None:
-    """Undo what a growing resize had already taken."""
-    if job.resize is not None and job.resize.workers > job.workers:
-        exchange(state, job, job.resize.slices, job.slices)
-
-
-def exchange(state: State, job: JobState, before: Iterable[Slice], after: Iterable[Slice]) -> None:
-    """Account for `after` instead of `before`, without touching who is named on the nodes."""
-    for piece in before:
-        account(state, piece, job.spec.worker, 1)
-    for piece in after:
+def grow(state: State, job: JobState, slices: tuple[Slice, ...]) -> None:
+    """Take what a growing gang needs beyond what it holds."""
+    for piece in added(job.slices, slices):
         account(state, piece, job.spec.worker, -1)
+        state.nodes[piece.node].growths[job.id] = piece
+
+
+def drop_resize(state: State, job: JobState) -> None:
+    """Give up a resize that was ordered and will not be reported any more."""
+    if job.resize is not None:
+        for piece in added(job.slices, job.resize.slices):
+            if state.nodes[piece.node].growths.pop(job.id, None) is not None:
+                account(state, piece, job.spec.worker, 1)
+    job.resize = None
+
+
+def hold_resized(state: State, job: JobState, resize: Resize) -> None:
+    """Hold what a resize was ordered to; what a shrink freed is given back."""
+    if resize.workers > job.workers:
+        for piece in added(job.slices, resize.slices):
+            del state.nodes[piece.node].growths[job.id]
+    else:
+        for piece in job.slices:
+            account(state, piece, job.spec.worker, 1)
+        for piece in resize.slices:
+            account(state, piece, job.spec.worker, -1)
+    name_holder(state, job, resize.slices)
+    job.workers, job.resize = resize.workers, None
 
 
 def name_holder(state: State, job: JobState, slices: tuple[Slice, ...]) -> None:

@@ -52,7 +52,7 @@ def _node(state: State, node: NodeState) -> Iterator[str]:
     name = f"node {node.spec.name}"
     row = state.node_table.milli[node.row]
     held, claimed = _per_slot(node.holders.values()), _per_slot(node.claimants.values())
-    growing = _growing(state, node)
+    growing = _per_slot(node.growths.values())
     for slot in range(node.spec.devices):
         capacity = 0 if slot in node.unusable else DEVICE_MILLI
         used, promised = held.get(slot, 0), claimed.get(slot, 0)
@@ -63,24 +63,12 @@ def _node(state: State, node: NodeState) -> Iterator[str]:
             yield f"{name} slot {slot} counts {int(row[slot])} free where {left} are"
     if int((row[node.spec.devices : MAX_SLOTS] != -1).sum()) and not node.holders:
         yield f"{name} counts slots that it does not have"
+    for job in node.growths:
+        if state.jobs[job].resize is None:
+            yield f"{name} grows {job}, which does not know"
     for job, piece in node.holders.items():
         if piece not in state.jobs[job].slices:
             yield f"{name} is held by {job}, which does not know"
-
-
-def _growing(state: State, node: NodeState) -> dict[int, int]:
-    """Return what growing resizes have taken beyond what their jobs hold."""
-    extra: dict[int, int] = {}
-    for job in state.live_jobs():
-        if job.resize is None or job.resize.workers <= job.workers:
-            continue
-        held = {s for p in job.slices if p.node == node.spec.name for s in p.slots}
-        for piece in job.resize.slices:
-            if piece.node == node.spec.name:
-                for slot in piece.slots:
-                    if slot not in held:
-                        extra[slot] = extra.get(slot, 0) + piece.milli
-    return extra
 
 
 def _per_slot(pieces: Iterable[Slice]) -> dict[int, int]:

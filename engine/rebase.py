@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from engine.job_state import JobState
 from engine.phases import WAITING, Phase
 from engine.planning import Plan
+from engine.slices import added
 from engine.state import NodeState, State, takes_new_work
 from schemas.decisions import (
     Action,
@@ -89,11 +90,8 @@ def _why_not(
             return Drop.DEPENDS_ON_DROPPED
         if not _devices_there(state, action, leaving, taken):
             return Drop.DEVICES_TAKEN
-    if isinstance(action, ResizeOrdered) and action.workers > job.workers:
-        added = _added(job, action.slices)
-        if not _free(state, added, taken):
-            return Drop.DEVICES_TAKEN
-    return None
+    grown = added(job.slices, action.slices) if isinstance(action, ResizeOrdered) else ()
+    return None if _free(state, grown, taken) else Drop.DEVICES_TAKEN
 
 
 def _subject_holds(job: JobState, action: Action) -> bool:
@@ -146,15 +144,6 @@ def _free(state: State, slices: tuple[Slice, ...], taken: Mapping[tuple[str, int
         for piece in slices
         for slot in piece.slots
     )
-
-
-def _added(job: JobState, slices: tuple[Slice, ...]) -> tuple[Slice, ...]:
-    held = {(piece.node, slot) for piece in job.slices for slot in piece.slots}
-    grown: list[Slice] = []
-    for piece in slices:
-        new = tuple(slot for slot in piece.slots if (piece.node, slot) not in held)
-        grown.append(structs.replace(piece, slots=new))
-    return tuple(piece for piece in grown if piece.slots)
 
 
 def _with_current_waits(state: State, action: Action, leaving: set[JobId]) -> Action:

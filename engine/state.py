@@ -46,6 +46,7 @@ class NodeState:
         "claimants",
         "device_sequence",
         "gone",
+        "growths",
         "health",
         "health_sequence",
         "holders",
@@ -65,6 +66,8 @@ class NodeState:
         self.unusable: tuple[int, ...] = ()
         self.holders: dict[JobId, Slice] = {}
         self.claimants: dict[JobId, Slice] = {}
+        self.growths: dict[JobId, Slice] = {}
+        """What a growing resize took here beyond what its job holds."""
 
 
 class TierTotals:

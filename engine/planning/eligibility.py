@@ -87,7 +87,8 @@ def _workers_per_node(
         most = fleet.slots[rows] * share // worker.devices
     else:
         most = np.full(len(rows), 2**31, np.int64)
-    specs = [fleet.specs[row] for row in rows.tolist()]
+    indices: list[int] = rows.tolist()
+    specs = [fleet.specs[row] for row in indices]
     for amount, has in (
         (worker.cpu_milli, [spec.cpu_milli for spec in specs]),
         (worker.memory_mib, [spec.memory_mib for spec in specs]),

@@ -9,7 +9,7 @@ import numpy as np
 from engine.phases import Phase
 from engine.planning.eligibility import eligible_rows
 from engine.snapshot import Snapshot
-from engine.tables import IntArray, JobDetail
+from engine.tables import IntArray
 from schemas.decisions import Slice
 from schemas.ids import JobId
 from schemas.kinds import Span
@@ -151,42 +151,3 @@ class Ground:
             nodes.network_free_mbps[row] += sign * piece.workers * worker.network_mbps
         self._fits.clear()
         self._most.clear()
-
-
-def shrunk(detail: JobDetail, workers: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
-    """Return what a gang of whole devices keeps and what it gives up when it shrinks to `workers`.
-
-    Gives up from the nodes where it has fewest workers, so that what stays is close together.
-    """
-    devices = detail.spec.worker.devices
-    excess = sum(s.workers for s in detail.slices) - workers
-    kept: list[Slice] = []
-    given: list[Slice] = []
-    for piece in sorted(detail.slices, key=lambda s: (s.workers, s.node)):
-        gone = min(excess, piece.workers)
-        excess -= gone
-        cut = len(piece.slots) - gone * devices
-        if gone:
-            given.append(Slice(piece.node, piece.slots[cut:], piece.milli, gone))
-        if gone < piece.workers:
-            kept.append(Slice(piece.node, piece.slots[:cut], piece.milli, piece.workers - gone))
-    return tuple(sorted(kept, key=_node)), tuple(sorted(given, key=_node))
-
-
-def merged(first: tuple[Slice, ...], second: tuple[Slice, ...]) -> tuple[Slice, ...]:
-    """Return two sets of slices of one gang as one, a slice per node."""
-    by_node = {piece.node: piece for piece in first}
-    for piece in second:
-        known = by_node.get(piece.node)
-        if known is None:
-            by_node[piece.node] = piece
-        else:
-            slots = tuple(sorted((*known.slots, *piece.slots)))
-            by_node[piece.node] = Slice(
-                piece.node, slots, piece.milli, known.workers + piece.workers
-            )
-    return tuple(sorted(by_node.values(), key=_node))
-
-
-def _node(piece: Slice) -> str:
-    return piece.node

@@ -7,9 +7,10 @@ Each waiting job in turn goes where there is room, or where the cheapest moves m
 import numpy as np
 
 from engine.planning import costs
-from engine.planning.ground import Ground, merged, shrunk
+from engine.planning.ground import Ground
 from engine.planning.limits import Limits
 from engine.planning.view import BoolArray, Rank, View
+from engine.slices import merged, shrunk
 from engine.snapshot import DEVICE_MILLI, Snapshot
 from engine.tables import IntArray
 from schemas.decisions import (
@@ -218,7 +219,7 @@ class Placing:
         given: list[tuple[int, tuple[Slice, ...]]] = []
         for victim, keeps in moves:
             detail = self.snapshot.details[victim]
-            gone = shrunk(detail, keeps)[1] if keeps else detail.slices
+            gone = self._shrunk(victim, keeps)[1] if keeps else detail.slices
             self.ground.give_back(int(self._kind[victim]), detail.id, gone)
             given.append((victim, gone))
         kind = int(self._kind[job])
@@ -249,9 +250,13 @@ class Placing:
             self.running[victim] = 0
             self.limits.count(victim, -int(self.view.held[victim]))
 
+    def _shrunk(self, victim: int, keeps: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
+        detail = self.snapshot.details[victim]
+        return shrunk(detail.slices, detail.spec.worker.devices, keeps)
+
     def _shrink(self, victim: int, keeps: int, gains: JobId) -> None:
         detail = self.snapshot.details[victim]
-        kept = shrunk(detail, keeps)[0]
+        kept = self._shrunk(victim, keeps)[0]
         self.actions.append(
             ResizeOrdered(detail.id, detail.attempt, detail.resize_number + 1, keeps, kept, gains)
         )

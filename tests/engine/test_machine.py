@@ -32,6 +32,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.count = 0
         self.sequence = 0
         self.said: list[Event] = []
+        self.stage.submit(*(job(f"old{i}", 4, least=2) for i in range(3)))
+        self.stage.wait(2 * 3_600_000)
 
     def tell(self, event: Event, after_ms: int = 1_000) -> None:
         """Say something and remember that it was said."""
@@ -96,17 +98,17 @@ class EngineMachine(RuleBasedStateMachine):
         if name is not None:
             self.tell(jobs.JobCancelled(name))
 
-    @rule(name=st.sampled_from(NODES), health=st.sampled_from(NodeHealth))
-    def health(self, name: str, health: NodeHealth) -> None:
-        """A node falls ill or recovers."""
+    @rule(data=st.data(), name=st.sampled_from(NODES), slot=st.integers(0, 3))
+    def trouble(self, data: st.DataObject, name: str, slot: int) -> None:
+        """A node or a device breaks or is mended; mending is likelier, so that work goes on."""
         self.sequence += 1
-        self.tell(fleet.NodeHealthReported(NodeName(name), self.sequence, health))
-
-    @rule(name=st.sampled_from(NODES), slot=st.integers(0, 3), usable=st.booleans())
-    def device(self, name: str, slot: int, usable: bool) -> None:  # noqa: FBT001
-        """A device breaks or is mended."""
-        self.sequence += 1
-        self.tell(fleet.DeviceChanged(NodeName(name), slot, self.sequence, usable))
+        node, well = NodeName(name), data.draw(st.integers(0, 2)) > 0
+        if data.draw(st.booleans()):
+            self.tell(fleet.DeviceChanged(node, slot, self.sequence, well))
+        else:
+            ill = data.draw(st.sampled_from(NodeHealth))
+            health = NodeHealth.HEALTHY if well else ill
+            self.tell(fleet.NodeHealthReported(node, self.sequence, health))
 
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:

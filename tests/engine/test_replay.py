@@ -77,7 +77,7 @@ def test_the_digest_is_the_same_in_a_process_with_another_hash_seed() -> None:
 def test_an_incremental_digest_equals_one_made_at_once() -> None:
     """Hashing only what changed gives what hashing everything gives, after every record."""
     stage = busy_stage()
-    state, running = State(), Digest()
+    state, running, incremental = State(), Digest(), b""
     for data in stage.ledger:
         record = decode_record(data)
         assert record is not None
