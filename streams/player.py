@@ -125,9 +125,9 @@ class TracePlayer:
             if arrival is not None:
                 self._agents[job] = _Agent(job, event.job, arrival.work_device_ms)
         elif isinstance(event, jobs.JobReport):
-            reporter = self._agents.get(event.job)
-            if reporter is not None and event.attempt == reporter.attempt:
-                self._reported(reporter, event, recorded_ms)
+            agent = self._agents.get(event.job)
+            if agent is not None:
+                self._reported(agent, event, recorded_ms)
         else:
             self._upstream.declared(event)
             self._places.learn(event)
@@ -150,7 +150,6 @@ class TracePlayer:
                 self._run(agent, world.began(gang, now_ms, pace))
             case jobs.JobResized():
                 pace = _pace(agent, report.workers, agent.target)
-                agent.workers = report.workers
                 self._run(agent, world.resized(gang, now_ms, pace, agent.target))
             case jobs.JobSuspended():
                 self._rest(agent, world.suspended(gang, report.checkpoint))

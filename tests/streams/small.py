@@ -128,6 +128,7 @@ class FakeEngine:
             case jobs.JobResized(job=name, workers=workers):
                 self.known[name].phase, self.known[name].workers = "running", workers
             case jobs.JobSuspended(job=name, checkpoint=checkpoint):
+                assert checkpoint > self.known[name].checkpoint
                 self.known[name].phase, self.known[name].checkpoint = "waiting", checkpoint
             case jobs.JobStopped(job=name) | jobs.JobFailed(job=name):
                 self.known[name].phase = "waiting"

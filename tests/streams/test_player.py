@@ -141,6 +141,41 @@ def test_a_stop_loses_what_was_not_saved() -> None:
     assert only(player) == (started_ms + 60_000, jobs.JobFinished(ONE, 2))
 
 
+def test_a_stop_while_saving_or_resizing_loses_it_too() -> None:
+    """What was neither saved nor goes on is lost: a checkpoint half written is none."""
+    for order in (
+        SuspendDirective(ONE, 1, 20),
+        ResizeDirective(ONE, 1, 1, 1, (Slice(SLOW, (0,), 1_000, 1),), 20),
+    ):
+        player, now_ms = begun(workload(Arrival(START_MS, job("one"), 120_000)))
+        player.observe(launch(), now_ms)
+        player.recall(jobs.JobStarted(ONE, 1), now_ms + 10_000)
+        player.observe(order, now_ms + 40_000)
+        player.observe(StopDirective(ONE, 1, 21), now_ms + 41_000)
+        stopped_ms, stopped = only(player)
+        assert stopped == jobs.JobStopped(ONE, 1)
+        player.recall(stopped, stopped_ms)
+        player.observe(launch(2, position=30), stopped_ms)
+        started_ms, started = only(player)
+        assert started_ms == stopped_ms + PARAMETERS.start_ms  # there is nothing to restore
+        player.recall(started, started_ms)
+        assert only(player) == (started_ms + 60_000, jobs.JobFinished(ONE, 2))
+
+
+def test_each_resize_of_an_attempt_is_reported_under_its_own_id() -> None:
+    """The second resize is another event than the first."""
+    player, now_ms = begun(workload(Arrival(START_MS, job("one"), 120_000)))
+    player.observe(launch(), now_ms)
+    player.recall(jobs.JobStarted(ONE, 1), now_ms + 10_000)
+    ids: list[str] = []
+    for resize in (1, 2):
+        pieces = (Slice(SLOW, (0,), 1_000, 1),)
+        player.observe(ResizeDirective(ONE, 1, resize, 1, pieces, 20 + resize), now_ms + 20_000)
+        ids += [published.origin.ce_id for published in player.due(FOREVER_MS)]
+        player.recall(only(player)[1], now_ms + 30_000)
+    assert ids == ["t/one@1.1.1.resized", "t/one@1.1.2.resized"]
+
+
 def test_a_gang_that_cannot_be_saved_reports_a_failure_when_suspended() -> None:
     """It does not pretend to have a checkpoint."""
     player, now_ms = begun(workload(Arrival(START_MS, job("one", checkpoint_mib=0), 120_000)))
@@ -198,10 +233,21 @@ def test_a_dropped_submission_that_is_admitted_later_is_played() -> None:
     assert only(player) == (START_MS + 10_500, jobs.JobStarted(ONE, 1))
 
 
+def test_what_was_passed_over_stays_due_when_a_later_event_is_admitted() -> None:
+    """The ledger may take events in another order than they were offered."""
+    player = TracePlayer(workload(Arrival(START_MS, job("one"), 120_000)))
+    offered = player.due(START_MS)
+    for taken in (2, 5):
+        player.recall(decode(offered[taken]), START_MS)
+    rest = [published for i, published in enumerate(offered) if i not in {2, 5}]
+    assert player.due(START_MS) == rest
+    assert player.next_ms() == START_MS
+
+
 def test_events_of_one_time_come_in_order_of_entity_genesis_first() -> None:
     """(time, entity, sequence): declarations as listed, then jobs by id whatever they say."""
     both = [Arrival(START_MS, job(name), 2_000) for name in ("b", "a")]
-    late = Arrival(START_MS + 10_000, job("0"), 1_000)
+    late = Arrival(START_MS + 10_000, job("aa"), 1_000)
     player = TracePlayer(workload(*both, late))
     first = [decode(published) for published in player.due(START_MS)]
     assert first[: len(genesis())] == list(genesis())
@@ -213,7 +259,7 @@ def test_events_of_one_time_come_in_order_of_entity_genesis_first() -> None:
         order = LaunchDirective(JobId(f"t/{name}@1"), 1, 2, pieces, False, 0, position)  # noqa: FBT003  # a field
         player.observe(order, START_MS)
     last = player.due(START_MS + 10_000)
-    assert [p.origin.ce_subject for p in last] == ["t/0@1", "t/a@1", "t/b@1"]
+    assert [p.origin.ce_subject for p in last] == ["t/a@1", "t/aa@1", "t/b@1"]
 
 
 def test_an_event_says_who_published_it_and_why() -> None:

@@ -195,6 +195,7 @@ def test_largest_remainder_gives_all_and_stays_within_one(
 def test_a_partition_grows_to_its_largest_gang_at_the_cost_of_the_roomiest() -> None:
     """One node of ten would not hold a gang of three; what cannot be met is left unmet."""
     assert sizes({"a": 1, "b": 9}, {"a": 3, "b": 2}, 10) == {"a": 3, "b": 7}
+    assert sizes({"a": 1, "b": 3, "c": 6}, {"a": 3}, 10) == {"a": 3, "b": 3, "c": 4}
     assert sizes({"a": 1, "b": 1}, {"a": 9, "b": 5}, 10) == {"a": 5, "b": 5}
 
 
