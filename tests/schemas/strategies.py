@@ -19,6 +19,8 @@ from schemas.jobs import WorkerShape
 from schemas.records import Origin, Published
 
 Any_ = st.SearchStrategy[Any]
+Hint = Any
+"""What stands behind a field's colon; Python has no type for that."""
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 ORIGINS = st.builds(Origin, *[st.text(max_size=20)] * len(Origin.__struct_fields__))
@@ -48,11 +50,12 @@ _PLAIN: Mapping[object, Any_] = {
 }
 
 
-def _any_value(hint: Any) -> Any_:
+def _any_value(hint: Hint) -> Any_:
     hint = getattr(hint, "__supertype__", hint)
     if hint in _PLAIN:
         return _PLAIN[hint]
-    if get_origin(hint) is tuple:
+    origin: object = get_origin(hint)
+    if origin is tuple:
         return st.lists(_any_value(get_args(hint)[0]), max_size=4).map(tuple)
     if issubclass(hint, IntEnum):
         return st.sampled_from(list(hint))
@@ -64,6 +67,9 @@ def _any_value(hint: Any) -> Any_:
 NAMES = st.sampled_from(["a", "b-1", "c.d", "e:f", "G_7"])
 COUNTS = st.integers(1, 1_000)
 IDS = st.builds("{}/{}@{}".format, NAMES, NAMES, COUNTS)
+
+
+_SENSIBLE: Mapping[object, Any_] = {int: COUNTS, str: NAMES, bool: st.booleans()}
 
 
 def valid_event(event: type[Event]) -> st.SearchStrategy[Event]:
@@ -102,26 +108,24 @@ def _valid_struct(struct: type[Struct]) -> Any_:
     return st.builds(struct, **fields)
 
 
-def _valid_value(hint: Any) -> Any_:
+def _valid_value(hint: Hint) -> Any_:
     if hint in (JobId, DeploymentId):
         return IDS
     hint = getattr(hint, "__supertype__", hint)
-    if get_origin(hint) is tuple:
+    origin: object = get_origin(hint)
+    if origin is tuple:
         element = get_args(hint)[0]
         return st.lists(_valid_value(element), max_size=3, unique_by=_first_field).map(tuple)
-    if hint is int:
-        return COUNTS
-    if hint is str:
-        return NAMES
-    if hint is bool:
-        return st.booleans()
+    if hint in _SENSIBLE:
+        return _SENSIBLE[hint]
     if issubclass(hint, IntEnum):
         return st.sampled_from(list(hint))
     return _valid_struct(hint)
 
 
-def _first_field(element: Any) -> Any:
+def _first_field(element: object) -> object:
     """Return what must differ between the elements of a tuple: a label's key, a speed's class."""
     if isinstance(element, Struct):
-        return getattr(element, element.__struct_fields__[0])
+        first: object = getattr(element, element.__struct_fields__[0])
+        return first
     return element

@@ -2,6 +2,7 @@
 """Bytes become values and values bytes, without loss, and what is no event is refused by name."""
 
 import pytest
+from google.protobuf import descriptor_pool as default_pool
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from schemas.codec import (
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.ids import JobId, RegionName
 from schemas.records import Origin, Published, Record
-from schemas.v1 import envelope_pb2, fleet_pb2, job_pb2
+from schemas.v1 import fleet_pb2, job_pb2
 from schemas.wire_fields import FieldError
 from tests.schemas.strategies import ALL_TYPES, ORIGINS, any_event
 
@@ -82,7 +83,12 @@ def test_a_field_of_the_wrong_wire_type_is_not_taken_for_it() -> None:
     ("message", "ce_type", "field", "value"),
     [
         (job_pb2.JobSubmitted(), SUBMITTED, "job", ""),
-        (job_pb2.JobSubmitted(job=job_pb2.Job(tier="TIER_BASIC")), SUBMITTED, "job.worker", ""),
+        (
+            job_pb2.JobSubmitted(job=job_pb2.Job(tier=job_pb2.TIER_BASIC)),
+            SUBMITTED,
+            "job.worker",
+            "",
+        ),
         (job_pb2.JobSubmitted(job=job_pb2.Job(tenant="a")), SUBMITTED, "job.tier", "0"),
         (job_pb2.JobTierChanged(tier=9), "singlepool.job.tier_changed.v1", "tier", "9"),  # type: ignore[arg-type]  # not an enum value
         (
@@ -107,7 +113,9 @@ def test_what_is_not_there_or_names_nothing_is_refused_by_its_path(
 def test_an_enumeration_inside_a_list_is_named_by_its_number() -> None:
     """The path of a wrong element says which one it is."""
     payload = b"\x0a\x0e\x2a\x04\x08\x01\x10\x01\x2a\x06\x08\x07\x10\x01\x18\x01"
-    with pytest.raises(FieldError, match=r"policy\.tiers\[1\]\.tier is 7: must be one of TIER_PREM"):
+    with pytest.raises(
+        FieldError, match=r"policy\.tiers\[1\]\.tier is 7: must be one of TIER_PREM"
+    ):
         decode_event("singlepool.decision.policy_activated.v1", payload)
 
 
@@ -122,7 +130,10 @@ def test_fields_of_a_later_contract_are_kept_and_have_no_meaning() -> None:
 
 def test_an_unknown_type_stops_the_fold_and_says_what_may_be_meant() -> None:
     """Neither a misspelt type nor a later version is passed over."""
-    for ce_type, meant in (("singlepool.job.startd.v1", STARTED), ("singlepool.job.started.v2", STARTED)):
+    for ce_type, meant in (
+        ("singlepool.job.startd.v1", STARTED),
+        ("singlepool.job.started.v2", STARTED),
+    ):
         data = encode_record(3, 0, Published(ce_type, b""))
         with pytest.raises(UnknownEventError, match=f"did you mean {meant}"):
             decode_record(data)
@@ -161,15 +172,8 @@ def test_damaged_envelopes_are_refused() -> None:
 @every_type
 def test_a_message_and_its_value_have_the_same_fields(entry: EventType) -> None:
     """The codec pairs fields by name, so none may be missing on either side."""
-    message = publish_class(entry)
-    assert [f.name for f in message.DESCRIPTOR.fields] == list(entry.event.__struct_fields__)
-
-
-def publish_class(entry: EventType) -> type[Message]:
-    pool = envelope_pb2.DESCRIPTOR.pool
-    name = f"singlepool.v1.{entry.message}"
-    found: type[Message] = pool.FindMessageTypeByName(name)._concrete_class  # noqa: SLF001  # protobuf's own way
-    return found
+    message = default_pool.Default().FindMessageTypeByName(f"singlepool.v1.{entry.message}")
+    assert [field.name for field in message.fields] == list(entry.event.__struct_fields__)
 
 
 def test_catalogue_names_are_unique() -> None:
