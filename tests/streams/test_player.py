@@ -57,7 +57,7 @@ arrivals = st.lists(
     min_size=1,
     max_size=4,
 ).map(drawn)
-choices = st.lists(st.integers(0, 5), max_size=60)
+choices = st.lists(st.integers(0, 5), min_size=40, max_size=80)
 
 
 def begun(source: Workload) -> tuple[TracePlayer, int]:
@@ -106,6 +106,7 @@ def test_a_move_to_a_faster_cluster_takes_what_its_checkpoint_takes() -> None:
     saved_ms = now_ms + 40_000 + 14_317  # 8,192 x 1,048,576 / 600,000
     assert only(player) == (saved_ms, jobs.JobSuspended(ONE, 1, 1))
     player.recall(jobs.JobSuspended(ONE, 1, 1), saved_ms)
+    assert player.next_ms() is None
     player.observe(launch(2, FAST, checkpoint=1, position=30), saved_ms)
     resumed_ms = saved_ms + 10_000 + 17_180 + 8_590
     assert only(player) == (resumed_ms, jobs.JobResumed(ONE, 2, 1))
@@ -135,6 +136,7 @@ def test_a_stop_loses_what_was_not_saved() -> None:
     stopped_ms = now_ms + 40_000 + PARAMETERS.stop_ms
     assert only(player) == (stopped_ms, jobs.JobStopped(ONE, 1))
     player.recall(jobs.JobStopped(ONE, 1), stopped_ms)
+    assert player.next_ms() is None
     player.observe(launch(2, position=30), stopped_ms)
     started_ms, report = only(player)
     player.recall(report, started_ms)
