@@ -222,7 +222,7 @@ def event_from_json(
     message = _wire_class(entry.message)()
     try:
         decoded: object = json.decode(data) if isinstance(data, bytes) else data
-    except (JsonDecodeError, RecursionError) as error:
+    except (JsonDecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{ce_type}: {len(data)} bytes are not JSON: {error}"
         raise DecodeError(msg) from error
     fill_from_json(message, decoded)
