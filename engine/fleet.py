@@ -34,6 +34,7 @@ class Fleet:
     usable: IntArray
     attested_until_ms: IntArray
     confidential: IntArray
+    shareable: IntArray
     eligible: dict[int, IntArray]
     """Kind index to the rows of nodes that its constraints and worker shape allow.
 

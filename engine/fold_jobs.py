@@ -45,13 +45,16 @@ def touch(state: State, job: JobState) -> None:
 
 
 def cancelled(state: State, record: Record, event: jobs.JobCancelled) -> None:
-    """End a job that holds nothing; one that holds devices is stopped by the next plan."""
+    """End a job that holds nothing; one that runs is stopped by the next plan.
+
+    One that is already giving up its devices ends when it has.
+    """
     job = state.jobs[event.job]
     job.cancelled = True
     forget_claim(state, job)
     if job.phase not in HOLDING:
         progress.end(state, job, Phase.CANCELLED, record.recorded_ms)
-    else:
+    elif job.phase in {Phase.STARTING, Phase.RUNNING}:
         state.cancelled_holding[job.id] = None
     state.cycle_due = True
     touch(state, job)

@@ -100,7 +100,7 @@ def _subject_holds(job: JobState, action: Action) -> bool:
             waits = job.phase in WAITING and not job.cancelled
             return waits and action.attempt == job.attempt + 1
         case StopOrdered():
-            holds = job.phase in {Phase.STARTING, Phase.RUNNING, Phase.SUSPENDING}
+            holds = job.phase in {Phase.STARTING, Phase.RUNNING}
             return holds and job.cancelled and action.attempt == job.attempt
         case ResizeOrdered():
             same = job.phase is Phase.RUNNING and action.attempt == job.attempt
@@ -158,10 +158,17 @@ def _with_current_waits(state: State, action: Action, leaving: set[JobId]) -> Ac
 
 def _without_idle_moves(applied: list[Action], dropped: dict[JobId, ActionDropped]) -> Rebased:
     """Drop moves whose gainer was dropped: nobody would use the room."""
+    awaited = {
+        holder
+        for action in applied
+        if isinstance(action, LaunchOrdered | MigrateOrdered)
+        for holder in action.waits_for
+    }
     kept: list[Action] = []
     for action in applied:
         gains = getattr(action, "gains", None)
-        if gains is not None and gains != action.job and gains in dropped:
+        idle = gains is not None and gains != action.job and gains in dropped
+        if idle and action.job not in awaited:
             name = type(action).__name__
             dropped[action.job] = ActionDropped(action.job, name, Drop.DEPENDS_ON_DROPPED.value)
         else:

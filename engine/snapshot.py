@@ -133,6 +133,9 @@ def _fleet(state: State) -> Fleet:
         confidential=np.array(
             [s.sku in state.skus and state.skus[s.sku].confidential for s in specs], np.int64
         ),
+        shareable=np.array(
+            [s.sku in state.skus and state.skus[s.sku].shareable for s in specs], np.int64
+        ),
         eligible={},
         scopes={},
     )

@@ -56,6 +56,7 @@ class Rule(StrEnum):
     REGION = "region"
     LABELS = "labels"
     CONFIDENTIAL = "confidential"
+    SHARING = "sharing"
     WORKER_SHAPE = "worker_shape"
     GANG_SPAN = "gang_span"
 
@@ -90,6 +91,7 @@ WORDING: Mapping[StrEnum, str] = MappingProxyType(
         Rule.REGION: "another region",
         Rule.LABELS: "without the labels asked for",
         Rule.CONFIDENTIAL: "not attested for confidential work",
+        Rule.SHARING: "of a SKU whose devices cannot be shared",
         Rule.WORKER_SHAPE: "too small for one worker",
         Rule.GANG_SPAN: "in a cluster, domain or node too small for the gang",
     }

@@ -28,6 +28,7 @@ from schemas.directives import Directive
 from schemas.errors import InternalError
 from schemas.reasons import Rejection
 from schemas.records import Origin, Published, Record
+from solvers.judge import PlanRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Host:
         """Go on from a state that is a valid cut."""
         self.state = state
         self.digest = Digest()
+        self.claims_missed = 0
         self._build = build
         self._batch = Batch(state.head)
 
@@ -191,16 +193,23 @@ class Host:
         if not planned.actions and not planned.verdicts:
             return
         rebased = rebase(state, planned)
-        self._judge(planned, rebased)
+        self._judge(planned, rebased, now_ms)
         batch = minutes(state, planned, rebased, self.digest.update(state), self._build)
         for entry in batch:
             self.record_own(entry.event, now_ms, entry.cause)
         self._batch.planned = True
 
-    def _judge(self, planned: Plan, rebased: Rebased) -> None:
-        violations = judge_plan(self.state, planned, rebased)
-        if violations:
-            msg = f"cycle {planned.cycle} at position {self.state.head} breaks {violations[0]}"
+    def _judge(self, planned: Plan, rebased: Rebased, now_ms: int) -> None:
+        """Let the judge see the plan; one that breaks a rule is our bug, and is never recorded.
+
+        A claim that no move could make room for breaks no rule of placement: it is counted, and its
+        job's verdict says that it waits.
+        """
+        violations = judge_plan(self.state, planned, rebased, now_ms)
+        broken = [v for v in violations if v.rule is not PlanRule.CLAIM_NOT_PLACED]
+        self.claims_missed += len(violations) - len(broken)
+        if broken:
+            msg = f"cycle {planned.cycle} at position {self.state.head} breaks {broken[0]}"
             raise InternalError(msg)
 
 

@@ -8,6 +8,7 @@ room or by the cheapest moves that pay; when the certified gap grows past the po
 global allocation is solved and the plan is completed towards it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ from engine.planning.verdicts import Verdicts
 from engine.planning.view import Rank, View, view
 from engine.snapshot import Snapshot
 from schemas.decisions import Action, MigrateOrdered, VerdictReached
-from schemas.ids import JobId
+from schemas.ids import JobId, ReservationId
 from solvers import allocation
 
 _PPM = 1_000_000
@@ -54,7 +55,7 @@ class Plan:
     """What a cycle decided: actions in order, verdicts that changed, and the certificate.
 
     `claims_due` are the premium jobs inside their reservation that wait in the cut: the judge
-    checks that each has an action.
+    checks that each has an action. `inside` are all premium jobs that count against a reservation.
     """
 
     position: int
@@ -63,6 +64,7 @@ class Plan:
     verdicts: tuple[VerdictReached, ...]
     certificate: Certificate
     claims_due: tuple[JobId, ...]
+    inside: Mapping[JobId, ReservationId]
 
 
 def plan(snapshot: Snapshot) -> Plan:
@@ -82,13 +84,18 @@ def plan(snapshot: Snapshot) -> Plan:
     # 6. Say why the others wait.
     verdicts = Verdicts(snapshot, seen, placing).changed()
     due = np.flatnonzero(seen.waiting & (seen.rank == Rank.RESERVED)).tolist()
+    inside = np.flatnonzero(seen.reservation >= 0).tolist()
     return Plan(
         position=snapshot.position,
         cycle=snapshot.cycle,
         actions=tuple(placing.actions),
         verdicts=verdicts,
         certificate=certificate,
-        claims_due=tuple(snapshot.details[job].id for job in due),
+        claims_due=tuple(snapshot.details[job].id for job in due if placing.limits.allows(job)),
+        inside={
+            snapshot.details[job].id: snapshot.reservations[int(seen.reservation[job])].id
+            for job in inside
+        },
     )
 
 

@@ -44,6 +44,7 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
     )
     labels = np.array([set(asked.labels) <= set(spec.labels) for spec in fleet.specs], np.bool_)
     confidential = fleet.confidential == 1 if asked.confidential else everywhere
+    shares = fleet.shareable == 1
     fits = np.array(
         [
             spec.cpu_milli >= worker.cpu_milli
@@ -59,6 +60,7 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
         (Rule.REGION, regions[fleet.pool]),
         (Rule.LABELS, labels),
         (Rule.CONFIDENTIAL, confidential),
+        (Rule.SHARING, everywhere if worker.device_milli == DEVICE_MILLI else shares),
         (Rule.WORKER_SHAPE, fits & (fleet.slots >= worker.devices)),
     ]
 

@@ -40,8 +40,10 @@ class Ground:
         self._rows: dict[int, IntArray] = {}
         self._fits: dict[int, IntArray] = {}
         self._most: dict[int, int] = {}
-        self._releasing: dict[tuple[int, int], JobId] = {}
-        """(node row, slot) that a job gives up in this plan or before it, to that job."""
+        self._releasing: dict[int, list[tuple[JobId, tuple[int, ...]]]] = {}
+        """Node row to who gives up which slots there, in this plan or before it."""
+        self._host_now = snapshot.host.copy()
+        """What is free on each node's host without any release, int64[N, 4]."""
         self._count_releasing()
 
     def _count_releasing(self) -> None:
@@ -108,36 +110,50 @@ class Ground:
     def take(self, kind: int, slices: tuple[packing.Slice, ...]) -> tuple[Slice, ...]:
         """Take a gang's devices and return them as the ledger names them."""
         packing.commit(self.nodes, slices, self._demand(kind))
+        worker = self._snapshot.kinds[kind].worker
+        for piece in slices:
+            self._host_now[piece.node] -= piece.workers * np.array(
+                [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps]
+            )
         self._fits.clear()
         self._most.clear()
         names = self._fleet.names
         return tuple(Slice(names[s.node], s.slots, s.milli, s.workers) for s in slices)
 
-    def awaited(self, slices: tuple[packing.Slice, ...]) -> tuple[JobId, ...]:
-        """Return the jobs whose release these devices wait for, sorted."""
-        holders = {
-            self._releasing[s.node, slot]
-            for s in slices
-            for slot in s.slots
-            if (s.node, slot) in self._releasing
-        }
-        return tuple(sorted(holders))
+    def awaited(self, kind: int, slices: tuple[packing.Slice, ...]) -> tuple[JobId, ...]:
+        """Return the jobs whose release a gang would wait for on these devices, sorted.
+
+        Who gives up one of its slots; and, on a node whose host has too little left without them,
+        everybody who gives up anything there.
+        """
+        found: dict[JobId, None] = {}
+        worker = self._snapshot.kinds[kind].worker
+        for piece in slices:
+            leaving = self._releasing.get(piece.node)
+            if not leaving:
+                continue
+            wanted = set(piece.slots)
+            asked = np.array(
+                [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps]
+            )
+            short = bool((self._host_now[piece.node] < asked * piece.workers).any())
+            for job, slots in leaving:
+                if short or not wanted.isdisjoint(slots):
+                    found[job] = None
+        return tuple(sorted(found))
 
     def give_back(self, kind: int, job: JobId, slices: tuple[Slice, ...]) -> None:
         """Count devices that a job will release as free, to be waited for."""
         self._move(kind, slices, 1)
         for piece in slices:
             row = self._fleet.rows[piece.node]
-            for slot in piece.slots:
-                self._releasing[row, slot] = job
+            self._releasing.setdefault(row, []).append((job, piece.slots))
 
-    def take_back(self, kind: int, slices: tuple[Slice, ...]) -> None:
+    def take_back(self, kind: int, job: JobId, slices: tuple[Slice, ...]) -> None:
         """Undo `give_back`."""
         self._move(kind, slices, -1)
         for piece in slices:
-            row = self._fleet.rows[piece.node]
-            for slot in piece.slots:
-                self._releasing.pop((row, slot), None)
+            self._releasing[self._fleet.rows[piece.node]].remove((job, piece.slots))
 
     def _move(self, kind: int, slices: tuple[Slice, ...], sign: int) -> None:
         worker, nodes = self._snapshot.kinds[kind].worker, self.nodes

@@ -7,6 +7,8 @@ from engine.planning.view import BoolArray, View, scope_of
 from engine.snapshot import DEVICE_MILLI, Snapshot
 from engine.tables import IntArray
 
+_UNLIMITED = 2**60
+
 
 class Limits:
     """What each team uses while a plan is made. Mutable, lives for one plan."""
@@ -39,14 +41,19 @@ class Limits:
 
     def allows(self, job: int) -> bool:
         """Whether the job's minimum stays inside its team's limit and what may be lent."""
+        return not self.any or self.room_milli(job) >= int(self._view.need_min[job])
+
+    def room_milli(self, job: int) -> int:
+        """Return how many more milli-devices limits let a job use."""
+        room = _UNLIMITED
         if not self.any:
-            return True
-        need = int(self._view.need_min[job])
-        most = self._most[int(self._team[job])]
-        if most and self._used[self._team[job]] + need > most:
-            return False
-        inside = self._view.reservation[job] >= 0
-        return self._unlent is None or inside or self._outside + need <= self._unlent
+            return room
+        team = int(self._team[job])
+        if self._most[team]:
+            room = self._most[team] - int(self._used[team])
+        if self._unlent is not None and self._view.reservation[job] < 0:
+            room = min(room, self._unlent - self._outside)
+        return max(room, 0)
 
     def count(self, job: int, milli: int) -> None:
         """Count a change of what a job uses."""

@@ -45,6 +45,7 @@ class Placing:
         self._kind = snapshot.column("kind")
         self._pool = snapshot.column("pool")
         self._movable = view.movable.copy()
+        self._moved = np.zeros(len(self._movable), np.bool_)
         moves = snapshot.policy.moves
         self._least = snapshot.column("workers_min" if moves else "workers_max")
         """Fewest workers a gang starts with.
@@ -67,6 +68,7 @@ class Placing:
             self.actions.append(StopOrdered(job, detail.attempt))
             self.ground.give_back(int(self._kind[i]), job, detail.slices)
             self._movable[i] = False
+            self._moved[i] = True
             self.running[i] = 0
 
     # --- who waits ------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ class Placing:
         if self.ground.most(kind) < least:
             return False
         fits = self._open_fits(job)
-        most = int(self.snapshot.column("workers_max")[job])
+        most = self._most(job)
         enough = np.flatnonzero(fits >= most)
         for group in enough[np.argsort(fits[enough], kind="stable")].tolist():
             if self._launch(job, kind, group, most):
@@ -122,6 +124,14 @@ class Placing:
         group = int(np.argmax(fits))
         workers = min(most, int(fits[group]))
         return workers >= least and self._launch(job, kind, group, workers)
+
+    def _most(self, job: int) -> int:
+        """Return the most workers a waiting job may start with, limits considered."""
+        most = int(self.snapshot.column("workers_max")[job])
+        worker_milli = int(self.snapshot.column("worker_milli")[job])
+        if not self.limits.any or not worker_milli:
+            return most
+        return min(most, self.limits.room_milli(job) // worker_milli)
 
     def _open_fits(self, job: int) -> IntArray:
         """Return how many of the job's workers fit per group, inside its reservation's scope."""
@@ -134,7 +144,7 @@ class Placing:
         if packed is None:
             return False
         detail = self.snapshot.details[job]
-        waits = self.ground.awaited(packed)
+        waits = self.ground.awaited(kind, packed)
         slices = self.ground.take(kind, packed)
         resume = bool(self.snapshot.column("first_started_ms")[job] > 0)
         self.actions.append(
@@ -169,7 +179,7 @@ class Placing:
             if not (group_of[self.ground.rows(int(self._kind[job]))] == group).any():
                 continue
             short = least - int(fits[group])
-            cover = self._cover(victims, group, short * worker_milli)
+            cover = self._cover(victims, group, group_of, short * worker_milli)
             if cover is not None and (worth is None or cover[0] < worth):
                 offers.append((cover[0], group, cover[1]))
         return any(self._make_room(job, group, moves, least) for _, group, moves in sorted(offers))
@@ -179,26 +189,55 @@ class Placing:
         view, snapshot = self.view, self.snapshot
         free_to_move = self._movable & (view.reservation < 0)
         if view.rank[job] == Rank.RESERVED:
-            return free_to_move
-        rested = snapshot.now_ms - snapshot.column("phase_since_ms") >= snapshot.policy.min_run_ms
+            return free_to_move | (view.starting & ~self._moved & (view.reservation < 0))
         basic = snapshot.column("tier") == Tier.BASIC
-        victims: BoolArray = free_to_move & rested & basic & (view.weight < view.weight[job])
+        cheaper = view.weight < view.weight[job]
+        victims: BoolArray = free_to_move & self._rested() & basic & cheaper
         return victims
 
-    def _cover(self, victims: BoolArray, group: int, short_milli: int) -> tuple[int, _Moves] | None:
+    def _standing(
+        self, victims: BoolArray, group: int, group_of: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """Return the victims that stand in a group, and the milli-devices that each holds there."""
+        fleet = self.snapshot.fleet
+        if group_of is fleet.pool:
+            rows = np.flatnonzero(victims & (self._pool == group))
+            return rows, self.view.held[rows]
+        found: list[tuple[int, int]] = []
+        for job in np.flatnonzero(victims).tolist():
+            held = sum(
+                len(piece.slots) * piece.milli
+                for piece in self.snapshot.details[job].slices
+                if group_of[fleet.rows[piece.node]] == group
+            )
+            if held:
+                found.append((job, held))
+        pairs = np.array(found, np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def _rested(self) -> BoolArray:
+        """Return who has run for the policy's shortest time, bool[J]."""
+        ran_ms = self.snapshot.now_ms - self.snapshot.column("phase_since_ms")
+        rested: BoolArray = ran_ms >= self.snapshot.policy.min_run_ms
+        return rested
+
+    def _cover(
+        self, victims: BoolArray, group: int, group_of: IntArray, short_milli: int
+    ) -> tuple[int, _Moves] | None:
         """Return cost and moves, (job, workers kept), of the cheapest way to free so much."""
         columns, view = self.snapshot.column, self.view
-        here = victims & (self._pool == group)
-        rows = np.flatnonzero(here)
+        rows, held = self._standing(victims, group, group_of)
         if self._stop_cost is None:
             self._stop_cost = costs.stop_cost(self.snapshot, view)
         per_milli, worker_milli = self._stop_cost[rows], columns("worker_milli")[rows]
         least, workers = columns("workers_min")[rows], columns("workers")[rows]
         horizon = self.snapshot.policy.fresh_device_ms
         spare = np.maximum(workers - least, 0) * worker_milli
+        spare = np.where(self._movable[rows], spare, 0)  # who only starts cannot shrink yet
+        spare = np.where(held == view.held[rows], spare, 0)  # a part elsewhere frees nothing here
         job = np.repeat(rows, 2)
         keeps = np.stack((least, np.zeros_like(least)), axis=1).ravel()
-        freed = np.stack((spare, view.held[rows]), axis=1).ravel()
+        freed = np.stack((spare, held), axis=1).ravel()
         cost = np.stack(
             (view.weight[rows] * spare * horizon, per_milli * view.held[rows]), axis=1
         ).ravel()
@@ -224,12 +263,11 @@ class Placing:
             given.append((victim, gone))
         kind = int(self._kind[job])
         before = len(self.actions)
-        workers = min(
-            int(self.snapshot.column("workers_max")[job]), int(self.ground.fits(kind)[group])
-        )
+        workers = min(self._most(job), int(self.ground.fits(kind)[group]))
         if workers < least or not self._launch(job, kind, group, workers):
             for victim, gone in given:
-                self.ground.take_back(int(self._kind[victim]), gone)
+                leaver = self.snapshot.details[victim].id
+                self.ground.take_back(int(self._kind[victim]), leaver, gone)
             return False
         launch = self.actions.pop()
         gains = self.snapshot.details[job].id
@@ -242,6 +280,7 @@ class Placing:
         """Order a victim to shrink, to go elsewhere where there is room, or to wait."""
         detail = self.snapshot.details[victim]
         self._movable[victim] = False
+        self._moved[victim] = True
         if keeps:
             self._shrink(victim, keeps, gains)
             return
@@ -271,15 +310,17 @@ class Placing:
         kind = int(self._kind[victim])
         workers = int(self.snapshot.column("workers")[victim])
         fits = self._open_fits(victim)
+        first = self.snapshot.details[victim].slices[0].node
+        here = int(self.ground.group_of(kind)[self.snapshot.fleet.rows[first]])
         roomy = np.flatnonzero(fits >= workers)
         for group in roomy[np.argsort(fits[roomy], kind="stable")].tolist():
-            if group == int(self._pool[victim]):
+            if group == here:
                 continue
             packed = self.ground.pack(kind, group, workers)
             if packed is None:
                 continue
             detail = self.snapshot.details[victim]
-            waits = self.ground.awaited(packed)
+            waits = self.ground.awaited(kind, packed)
             slices = self.ground.take(kind, packed)
             self.actions.append(
                 MigrateOrdered(detail.id, detail.attempt, workers, slices, waits, gains)
@@ -304,17 +345,18 @@ class Placing:
         if not self.view.waiting[job]:
             return False
         kind, columns = int(self._kind[job]), self.snapshot.column
-        if self.ground.group_of(kind) is not self.snapshot.fleet.pool:
+        group_of = self.ground.group_of(kind)
+        if group_of is not self.snapshot.fleet.pool:
             return self._fit(job)
-        least, most = int(self._least[job]), int(columns("workers_max")[job])
+        least, most = int(self._least[job]), self._most(job)
         room = int(self.ground.fits(kind)[pool])
         if room >= least:
             return self._launch(job, kind, pool, min(room, most))
         victims = np.zeros(len(self._kind), np.bool_)
         victims[surplus] = True
-        victims &= self._movable & (self.view.reservation < 0) & (self.running > 0)
+        victims &= self._movable & self._rested() & (self.view.reservation < 0)
         short_milli = (least - room) * int(columns("worker_milli")[job])
-        cover = self._cover(victims, pool, short_milli)
+        cover = self._cover(victims, pool, group_of, short_milli)
         worth = costs.gain(self.snapshot, self.view, job)
         if cover is None or cover[0] >= worth:
             return False
@@ -327,11 +369,13 @@ class Placing:
         if not self.snapshot.policy.moves:
             return
         snapshot, columns = self.snapshot, self.snapshot.column
-        rested = snapshot.now_ms - columns("phase_since_ms") >= snapshot.policy.min_run_ms
-        wants = self._movable & rested & (columns("workers") < columns("workers_max"))
+        wants = self._movable & self._rested() & (columns("workers") < columns("workers_max"))
         for job in np.flatnonzero(wants).tolist():
-            kind, group = int(self._kind[job]), int(self._pool[job])
+            kind = int(self._kind[job])
+            first = snapshot.details[job].slices[0].node
+            group = int(self.ground.group_of(kind)[snapshot.fleet.rows[first]])
             room = int(self.ground.fits(kind)[group])
+            room = min(room, self.limits.room_milli(job) // int(columns("worker_milli")[job]))
             more = min(room, int(columns("workers_max")[job] - columns("workers")[job]))
             if more <= 0:
                 continue
@@ -339,7 +383,7 @@ class Placing:
 
     def _grow(self, job: int, kind: int, group: int, more: int) -> None:
         packed = self.ground.pack(kind, group, more)
-        if packed is None or self.ground.awaited(packed):
+        if packed is None or self.ground.awaited(kind, packed):
             return
         detail = self.snapshot.details[job]
         workers = int(self.snapshot.column("workers")[job]) + more

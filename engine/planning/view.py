@@ -36,7 +36,8 @@ class View:
 
     Amounts in milli-devices; `weight` is the value per device of letting the job run now;
     `reservation` is the index of the reservation that a premium job counts against, or -1; `rank`
-    is a `Rank`; `waiting` and `movable` (bool) say which jobs want a place and which may be moved.
+    is a `Rank`; `waiting`, `movable` and
+    `starting` (bool) say which jobs want a place, run and may be moved, or are about to run.
     """
 
     need_min: IntArray
@@ -48,6 +49,7 @@ class View:
     reservation: IntArray
     waiting: BoolArray
     movable: BoolArray
+    starting: BoolArray
     slack_ms: IntArray
 
 
@@ -78,6 +80,7 @@ def view(snapshot: Snapshot) -> View:
         reservation=reservation,
         waiting=waiting,
         movable=(phase == Phase.RUNNING) & (column("resizing") == 0) & (column("cancelled") == 0),
+        starting=(phase == Phase.STARTING) & (column("cancelled") == 0),
         slack_ms=_slack_ms(snapshot, promise_ppm[tier]),
     )
 

@@ -212,7 +212,7 @@ def _reservation(problem: AllocationProblem, columns: _Columns) -> _Block:
 
 def _team_steps(problem: AllocationProblem, columns: _Columns) -> _Block:
     """Devices inside a team's steps are at most those it uses."""
-    teams, steps = problem.team_step_devices.shape
+    teams, steps = (int(n) for n in problem.team_step_devices.shape)
     if not steps:
         empty = np.zeros(0, np.int64)
         free = np.full(teams, np.inf)
