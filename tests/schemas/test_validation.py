@@ -113,6 +113,30 @@ def test_a_rule_broken_alone_is_named(event: str, path: str, value: object, name
     assert refusal.sentence.startswith(f"{refusal.field} is ")
 
 
+FREE = {"PlanCommitted.objective", "PlanCommitted.bound"}
+"""Integers that may be anything."""
+
+
+def leaves(value: Struct, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield path and value of each number and text of a sample, whole lists of them included."""
+    for name in value.__struct_fields__:
+        found: object = getattr(value, name)
+        if isinstance(found, Struct):
+            yield from leaves(found, f"{prefix}{name}.")
+        elif not isinstance(found, bool | bytes | IntEnum | tuple):
+            yield prefix + name, found
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=lambda e: type(e).__name__)
+def test_no_field_takes_just_anything(sample: Event) -> None:
+    """No number may be hugely negative and no text hold a zero byte, in any field of any event."""
+    for path, value in leaves(sample):
+        absurd = -(2**62) if isinstance(value, int) else "\x00"
+        refusal = validate(with_field(sample, path, absurd))
+        free = f"{type(sample).__name__}.{path}" in FREE
+        assert (refusal is None) if free else (refusal is not None and refusal.field == path), path
+
+
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=lambda e: type(e).__name__)
 def test_samples_are_valid(sample: Event) -> None:
     """A sensible event of each type is accepted."""
