@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from schemas.catalogue import CATALOGUE, Event
 from schemas.event_rules import FIELDS, TOGETHER
 from schemas.jobs import JobSubmitted
-from schemas.validation import Refusal, validate
+from schemas.validation import LONGEST_VALUE, Refusal, validate
 from schemas.value_rules import COUNT_LIMIT, CROWD_LIMIT, NAME_LENGTH, SIZE_LIMIT, TEXT_LENGTH
 from streams.traces.philly import Mode, philly
 from tests.schemas import samples
@@ -67,6 +67,7 @@ BROKEN: list[tuple[str, str, object, str]] = [
     ("JobSubmitted", "job.worker.device_milli", 0, ""),
     ("JobSubmitted", "job.worker.device_milli", 1_001, ""),
     ("JobSubmitted", "job.worker.devices", 2, "job.worker.device_milli"),
+    ("JobSubmitted", "job.worker.devices", 0, "job.worker.device_milli"),
     ("JobSubmitted", "job.constraints.skus", ("a", "a"), ""),
     ("JobSubmitted", "job.constraints.labels", _SAME_KEY, ""),
     ("JobCancelled", "job", "train-7", ""),
@@ -154,6 +155,16 @@ def test_any_value_is_judged(event: Event) -> None:
     """Whatever an event holds is accepted or refused, never an error, in one line of text."""
     refusal = validate(event)
     assert refusal is None or (refusal.value.isprintable() and len(refusal.value) < 200)
+
+
+def test_a_refusal_shows_no_more_of_a_value_than_a_reader_needs() -> None:
+    """A value as long as its sender likes is cut, and one that is no line of text is escaped."""
+    long = validate(with_field(BY_NAME["RegionDeclared"], "region.name", "/" * 10_000))
+    assert long is not None
+    assert long.value == "/" * LONGEST_VALUE + "..."
+    odd = validate(with_field(BY_NAME["RegionDeclared"], "region.name", "a\x1b[2J"))
+    assert odd is not None
+    assert odd.value == r"'a\x1b[2J'"
 
 
 def test_a_wrong_element_is_named_by_its_number() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file of events is read whole, and every wrong line is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.catalogue import Event
 from schemas.codec import decode_event, encode_event, publish
 from schemas.jobs import JobStarted
+from schemas.reasons import Rejection
 from schemas.records import Origin, Published
 from streams.intake import Accepted, Refused, intake
 from streams.publish import (
@@ -155,6 +157,27 @@ def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
     reading = read_file(path, SOURCE)
     assert len(reading.events) == 1
     assert reading.problems == (Problem(2, "not JSON: Input data was truncated"),)
+
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "events-how-to.md"
+
+
+def test_the_example_in_the_documents_is_read() -> None:
+    """What a newcomer copies works."""
+    (example,) = re.findall(r"```json\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
+    reading = read(example.encode())
+    assert len(reading.events) == 2
+    assert not reading.problems
+
+
+def test_the_documents_name_every_reason_and_each_sentence_as_it_is() -> None:
+    """The table of refusals is complete, and the sentences shown are those that are said."""
+    text = HOW_TO.read_text()
+    section = text.partition("## Refused")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(Rejection)
+    worker_min = b'{"ce_type": "singlepool.job.submitted.v1", "data": {"job": {"worker_min": 1}}}'
+    for line in (GOOD.replace(b"1}}", b"0}}"), worker_min):
+        assert problem(line) in text
 
 
 def test_ids_made_from_content_differ_with_it() -> None:
