@@ -19,6 +19,7 @@ from msgspec import DecodeError as JsonDecodeError
 from msgspec import Struct, json
 
 from schemas.catalogue import BY_CE_TYPE, BY_EVENT, CATALOGUE, Event
+from schemas.codec_fields import fill_from_json, nearest, unreadable_field
 from schemas.directives import Directive
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.records import NO_ORIGIN, Origin, Published, Record
@@ -32,7 +33,6 @@ from schemas.v1 import (
     serving_pb2,
     tenant_pb2,
 )
-from schemas.wire_fields import fill_from_json, nearest, unreadable_field
 
 _MODULES = (
     fleet_pb2,

@@ -13,6 +13,7 @@ from msgspec import Struct, ValidationError, msgpack, structs
 
 from schemas.catalogue import BY_CE_TYPE, Event
 from schemas.codec import decode_event
+from schemas.codec_fields import FieldError, nearest
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.ledger import RejectedEvent
 from schemas.reasons import WORDING, Rejection
@@ -20,7 +21,6 @@ from schemas.records import NO_ORIGIN, Origin, Published
 from schemas.upcast import UPCASTERS, Upcaster
 from schemas.validation import shown, validate
 from schemas.value_rules import ATTRIBUTE
-from schemas.wire_fields import FieldError, nearest
 from streams.sources import ALLOW_ALL, SourceRules
 
 MAX_PAYLOAD_BYTES = 1_048_576

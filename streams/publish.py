@@ -21,9 +21,9 @@ from msgspec import DecodeError as JsonDecodeError
 from msgspec import Raw, Struct, json
 
 from schemas.codec import event_from_json, payload_to_json
+from schemas.codec_fields import FieldError, nearest
 from schemas.errors import CallerError, DecodeError, UnknownEventError
 from schemas.records import Origin, Published
-from schemas.wire_fields import FieldError, nearest
 from streams.intake import Refused, intake
 from streams.sources import ALLOW_ALL, SourceRules
 

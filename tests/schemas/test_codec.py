@@ -17,11 +17,11 @@ from schemas.codec import (
     open_envelope,
     publish,
 )
+from schemas.codec_fields import FieldError
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.ids import JobId, RegionName
 from schemas.records import Origin, Published, Record
 from schemas.v1 import fleet_pb2, job_pb2
-from schemas.wire_fields import FieldError
 from tests.schemas.strategies import ALL_TYPES, ORIGINS, any_event
 
 SUBMITTED = "singlepool.job.submitted.v1"

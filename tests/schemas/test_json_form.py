@@ -15,10 +15,10 @@ from schemas.codec import (
     event_to_json,
     payload_to_json,
 )
+from schemas.codec_fields import FieldError
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.jobs import JobStarted
 from schemas.records import Origin
-from schemas.wire_fields import FieldError
 from tests.schemas.samples import ID, SAMPLES
 from tests.schemas.strategies import ALL_TYPES, any_event
 
