@@ -6,7 +6,7 @@ an embedded ledger and in scaled-out workers before a broker's; what it accepts 
 `engine.decide`, which asks the rest. It never raises, whatever the bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import DecodeError as MsgpackDecodeError
 from msgspec import Struct, ValidationError, msgpack, structs
@@ -58,6 +58,22 @@ class Refused(Struct, frozen=True):
         return RejectedEvent(
             self.published, self.rejection, self.field, self.value, self.rule, recorded_ms
         )
+
+
+class TakenIn(Struct, frozen=True):
+    """What became of some published events, in their order: for the engine, and for the store."""
+
+    accepted: tuple[tuple[Published, Event], ...]
+    refused: tuple[Refused, ...]
+
+
+def take_in(arrived: Iterable[Published], rules: SourceRules = ALLOW_ALL) -> TakenIn:
+    """Return what `intake` makes of each event, as the engine's host takes it."""
+    judged = [intake(published, rules) for published in arrived]
+    return TakenIn(
+        tuple((j.published, j.event) for j in judged if isinstance(j, Accepted)),
+        tuple(j for j in judged if isinstance(j, Refused)),
+    )
 
 
 def intake(
