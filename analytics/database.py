@@ -15,6 +15,9 @@ from analytics.errors import ArchiveDamagedError
 from analytics.parquet import COLUMNS, stream
 from analytics.segments import list_folder
 
+History = duckdb.DuckDBPyConnection
+"""An open history: a DuckDB connection with every documented view."""
+
 _NOT_LOADED = {"envelope", "leaf"}
 
 

@@ -4,11 +4,10 @@
 import sys
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
 from rich.console import Console
 
 from analytics.audit import read_envelopes, verify
-from analytics.database import open_history
+from analytics.database import History, open_history
 from analytics.query import ask
 from analytics.tables import Grid, Output, show
 from compose.places import DEFAULT_HOME, RunFolder
@@ -52,6 +51,7 @@ def run(
     home: Path = DEFAULT_HOME / "run",
     verify_one_in: int = 20,
     resume: bool = False,
+    log: bool = False,
     output: Output = Output.TABLE,
 ) -> None:
     """Play the Philly trace on an embedded ledger, once.
@@ -62,9 +62,10 @@ def run(
     days: first and last day of the trace.
     home: the run's folder; an earlier run there is replaced, or gone on with by --resume.
     verify_one_in: re-plan one cycle in so many.
+    log: write a JSON line per cycle to standard error.
     """
     first, last = (int(day) for day in days.split("-"))
-    report = perform(RunSpec(mode, first, last, home, verify_one_in, resume))
+    report = perform(RunSpec(mode, first, last, home, verify_one_in, resume, log))
     rows = tuple((name, value) for name, value in report.flat().items())
     if output is Output.TABLE:
         _show(Grid(("figure", mode), rows), output)
@@ -83,19 +84,11 @@ def query(sql: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE)
     _show(ask(open_history(RunFolder(home).existing().archive), sql), output)
 
 
-def _ask(history: DuckDBPyConnection, sql: str, **values: object) -> Grid:
-    """Return the answer to one of our own statements, its values bound by name."""
-    cursor = history.execute(sql, values)
-    columns = tuple(str(column[0]) for column in cursor.description or ())
-    return Grid(columns, tuple(cursor.fetchall()))
-
-
-def _moment(history: DuckDBPyConnection, at: int | None) -> int:
+def _moment(history: History, at: int | None) -> int:
     """Return a recorded time in milliseconds: the one asked for, or the end of the history."""
     if at is not None:
         return at
-    row = history.execute("SELECT last_ms FROM history").fetchone()
-    return int(row[0]) if row else 0
+    return int(str(ask(history, "SELECT last_ms FROM history").rows[0][0]))
 
 
 def fleet(
@@ -108,7 +101,7 @@ def fleet(
     at: recorded time in milliseconds since 1970; the end of the history by default.
     """
     history = open_history(RunFolder(home).existing().archive)
-    found = _ask(history, _FLEET, at=_moment(history, at))
+    found = ask(history, _FLEET, {"at": _moment(history, at)})
     _show(found, output)
 
 
@@ -122,7 +115,7 @@ def queue(
     at: recorded time in milliseconds since 1970; the end of the history by default.
     """
     history = open_history(RunFolder(home).existing().archive)
-    found = _ask(history, _QUEUE, at=_moment(history, at))
+    found = ask(history, _QUEUE, {"at": _moment(history, at)})
     _show(found, output)
 
 
@@ -134,7 +127,7 @@ def job(name: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE) 
     name: the job's id, tenant/name@generation.
     """
     history = open_history(RunFolder(home).existing().archive)
-    life = _ask(history, "SELECT * FROM jobs WHERE job = $job", job=name)
+    life = ask(history, "SELECT * FROM jobs WHERE job = $job", {"job": name})
     if not life.rows:
         _no_such_job(name)
     if output is not Output.TABLE:
@@ -142,7 +135,7 @@ def job(name: str, *, home: Path = POOL_OF_DEMO, output: Output = Output.TABLE) 
         return
     pairs = tuple(zip(life.columns, life.rows[0], strict=True))
     _show(Grid(("field", "value"), pairs, name), output)
-    _show(_ask(history, _ATTEMPTS, job=name), output)
+    _show(ask(history, _ATTEMPTS, {"job": name}), output)
 
 
 def _no_such_job(name: str) -> None:
@@ -162,7 +155,7 @@ def explain(
     at: recorded time in milliseconds since 1970; the end of the history by default.
     """
     history = open_history(RunFolder(home).existing().archive)
-    found = _ask(history, _VERDICT, at=_moment(history, at), job=name)
+    found = ask(history, _VERDICT, {"at": _moment(history, at), "job": name})
     if not found.rows:
         _no_such_job(name)
     phase = str(found.rows[0][0])
@@ -181,7 +174,7 @@ def _excluded(name: str, home: Path) -> list[tuple[object, ...]]:
     if job_state is None or state.policy is None:
         return []
     from engine.planning.eligibility import exclusions  # noqa: PLC0415  # only for such a job
-    from engine.snapshot import cut  # noqa: PLC0415
+    from engine.snapshot import cut  # noqa: PLC0415  # as above
 
     found = exclusions(cut(state, state.now_ms), job_state.kind_index)
     return [(f"{e.nodes} nodes", WORDING[Rule(e.rule)]) for e in found]

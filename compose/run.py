@@ -5,12 +5,15 @@ Play a workload on an embedded ledger, archive it, verify it, and say how it wen
 """
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from msgspec import Struct, structs
+from structlog.typing import FilteringBoundLogger
 
 from analytics.archive import Archiver
 from analytics.audit import read_envelopes
@@ -43,6 +46,7 @@ class RunSpec:
     folder: Path
     verify_one_in: int
     resume: bool = False
+    log: bool = False
 
 
 class RunReport(Struct, frozen=True):
@@ -81,7 +85,7 @@ def perform(spec: RunSpec, watch: Callable[[Progress], None] | None = None) -> R
     # 1. Play.
     started, cpu = time.perf_counter(), time.process_time()
     with EmbeddedLedger(folder.ledger) as ledger:
-        played = Play(ledger, workload, policy).run(watch)
+        played = Play(ledger, workload, policy, cycle_log() if spec.log else None).run(watch)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
         # 2. Archive.
         started = time.perf_counter()
@@ -107,6 +111,16 @@ def perform(spec: RunSpec, watch: Callable[[Progress], None] | None = None) -> R
         first_divergence="" if checked.first is None else str(checked.first),
         archive=str(folder.archive),
     )
+
+
+def cycle_log() -> FilteringBoundLogger:
+    """Return a logger that writes one JSON line per cycle to standard error."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    log: FilteringBoundLogger = structlog.get_logger()
+    return log
 
 
 def promises(policy: Policy) -> Mapping[str, float]:

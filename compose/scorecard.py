@@ -3,8 +3,9 @@
 
 from collections.abc import Mapping
 
-from duckdb import DuckDBPyConnection
 from msgspec import Struct
+
+from analytics.database import History
 
 _HOUR_MS = 3_600_000
 
@@ -43,9 +44,7 @@ class RunFigures(Struct, frozen=True):
     cycles: int
 
 
-def figures(
-    history: DuckDBPyConnection, window: Window, promises: Mapping[str, float]
-) -> RunFigures:
+def figures(history: History, window: Window, promises: Mapping[str, float]) -> RunFigures:
     """Return the figures of a run.
 
     `promises` is the device fraction promised to each tier, 0 for none.
@@ -115,13 +114,13 @@ FROM jobs WHERE tier = $tier AND due_device_ms > 0
 """
 
 
-def _kept(history: DuckDBPyConnection, tier: str, promise: float) -> float:
+def _kept(history: History, tier: str, promise: float) -> float:
     kept = _one(history, _KEPT, {"promise": promise, "tier": tier})[0]
     return float(kept or 0)
 
 
 def _one(
-    history: DuckDBPyConnection, sql: str, values: Mapping[str, object] | None = None
+    history: History, sql: str, values: Mapping[str, object] | None = None
 ) -> tuple[float, ...]:
     row = history.execute(sql, dict(values or {})).fetchone()
     return tuple(row or ())

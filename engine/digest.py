@@ -32,21 +32,21 @@ def _node(node: NodeState | None) -> object:
 
 
 def _job(state: State, name: str) -> object:
-    job = state.jobs.get(name)  # type: ignore[call-overload]  # the key is the id's text
+    job = state.jobs.get(name)  # type: ignore[call-overload]  # its text
     return None if job is None else freeze(job)
 
 
 _ENTITIES: Mapping[str, Callable[[State, str], object]] = MappingProxyType(
     {
         "job": _job,
-        "node": lambda s, name: _node(s.nodes.get(name)),  # type: ignore[call-overload]
-        "sku": lambda s, name: s.skus.get(name),  # type: ignore[call-overload]
-        "region": lambda s, name: s.regions.get(name),  # type: ignore[call-overload]
-        "cluster": lambda s, name: s.clusters.get(name),  # type: ignore[call-overload]
-        "domain": lambda s, name: s.domains.get(name),  # type: ignore[call-overload]
-        "tenant": lambda s, name: s.tenants.get(name),  # type: ignore[call-overload]
-        "team": lambda s, name: s.teams.get(name),  # type: ignore[call-overload]
-        "reservation": lambda s, name: s.reservations.get(name),  # type: ignore[call-overload]
+        "node": lambda s, name: _node(s.nodes.get(name)),  # type: ignore[call-overload]  # its text
+        "sku": lambda s, name: s.skus.get(name),  # type: ignore[call-overload]  # its text
+        "region": lambda s, name: s.regions.get(name),  # type: ignore[call-overload]  # its text
+        "cluster": lambda s, name: s.clusters.get(name),  # type: ignore[call-overload]  # its text
+        "domain": lambda s, name: s.domains.get(name),  # type: ignore[call-overload]  # its text
+        "tenant": lambda s, name: s.tenants.get(name),  # type: ignore[call-overload]  # its text
+        "team": lambda s, name: s.teams.get(name),  # type: ignore[call-overload]  # its text
+        "reservation": lambda s, name: s.reservations.get(name),  # type: ignore[call-overload]  # its text
         "removed": lambda s, name: s.removed.get(name),
         "parked": lambda s, name: s.parked.get(int(name)),
         "policy": lambda s, _: (s.policy, s.rules.version),

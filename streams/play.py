@@ -9,6 +9,8 @@ in memory.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from structlog.typing import FilteringBoundLogger
+
 from engine.evolve import evolve, skip
 from engine.rules import CURRENT_RULES
 from engine.state import State
@@ -50,8 +52,15 @@ class Played:
 class Play:
     """One workload on one ledger. Mutable; made anew after a crash."""
 
-    def __init__(self, ledger: LedgerWriter, workload: Workload, policy: Policy) -> None:
-        """Take the ledger and go on where its records end."""
+    def __init__(
+        self,
+        ledger: LedgerWriter,
+        workload: Workload,
+        policy: Policy,
+        log: FilteringBoundLogger | None = None,
+    ) -> None:
+        """Take the ledger and go on where its records end; `log` gets one line per cycle."""
+        self._log = log
         self._ledger = ledger
         self._workload = workload
         self._policy = policy
@@ -125,8 +134,23 @@ class Play:
         again.
         """
         self._held.append(batch)
+        if batch.planned and self._log is not None:
+            self._log.info("cycle", **self._line(batch))
         if batch.directives or len(self._held) >= _MOST_HELD:
             self._flush()
+
+    def _line(self, batch: Batch) -> dict[str, int]:
+        """Return what one canonical log line says of a cycle."""
+        state = self._host.state
+        return {
+            "cycle": state.memory.cycle,
+            "recorded_ms": self._now_ms,
+            "position": batch.start,
+            "records": len(batch.records),
+            "facts": len(batch.facts),
+            "directives": len(batch.directives),
+            "refused": len(batch.refused),
+        }
 
     def _flush(self) -> None:
         records = [record for batch in self._held for record in batch.records]

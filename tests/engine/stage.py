@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small stage for the engine: a fleet, a tenant, a host, and node agents that answer when told to."""
+"""A small stage for the engine: a fleet, a tenant, a host, and agents that answer when told."""
 
 from collections.abc import Iterable
 
@@ -73,14 +73,12 @@ def genesis(reserved: int = 4) -> tuple[Event, ...]:
             ]
         )
     events.append(
-        tenants.ReservationGranted(
-            tenants.Reservation(TENANT, "red", "home", 1, (), (), reserved)
-        )
+        tenants.ReservationGranted(tenants.Reservation(TENANT, "red", "home", 1, (), (), reserved))
     )
     return tuple(events)
 
 
-def job(  # noqa: PLR0913  # a builder: every part has a default
+def job(  # a builder: every part has a default
     name: str,
     workers: int = 1,
     *,

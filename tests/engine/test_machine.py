@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A state machine drives events, plans and reports in any order; every invariant holds throughout."""
+"""A state machine drives events, plans and reports in any order; every invariant holds."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -21,7 +21,8 @@ NODES = ("a0", "a1", "b0", "b1")
 class EngineMachine(RuleBasedStateMachine):
     """The engine under any order of submissions, reports, failures, late and false events.
 
-    The stage checks the invariants after every step; at the end the ledger is folded again and every plan is made again.
+    The stage checks the invariants after every step; at the end the ledger is folded again and
+    every plan is made again.
     """
 
     @initialize(reserved=st.integers(1, 16))

@@ -143,7 +143,7 @@ def test_a_record_out_of_place_stops_the_fold() -> None:
 
 
 def test_an_unknown_event_stops_the_fold_unless_it_may_be_skipped() -> None:
-    """What the fold does not understand it does not pass over, except where the envelope says so."""
+    """What the fold does not understand it passes over only where the envelope says so."""
     unknown = Published("singlepool.job.teleported.v7", b"")
     with pytest.raises(UnknownEventError, match="teleported"):
         decode_record(encode_record(0, 0, unknown))
