@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input from the inbox to the state: refused with a reason, recognised, or kept until its time.
 
-Everything goes the way that it goes in a running engine: published to the inbox of a ledger, polled,
-taken in, decided, and appended with what was refused beside it.
+Everything goes the way that it goes in a running engine: published to the inbox of a ledger,
+polled, taken in, decided, and appended with what was refused beside it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -84,13 +84,16 @@ class Engine:
         return self.publish([publish(e, Origin("e", "test")) for e in events], now_ms)
 
     def publish(self, events: Sequence[Published], now_ms: int = 0) -> int:
+        """Put bytes into the inbox and take them; return how many were duplicates."""
         self.ledger.publish(events)
         return self.take(now_ms)
 
     def digest(self) -> bytes:
+        """Digest of the state."""
         return self.host.digest.update(self.host.state)
 
     def refused(self) -> list[RejectedEvent]:
+        """All that was ever refused."""
         return [event for _, event in self.ledger.rejected(0, 1_000)]
 
 
