@@ -21,6 +21,8 @@ app = App(
 )
 app.command("compose.demo:demo", name="demo")
 app.command("compose.commands:run", name="run")
+app.command("compose.commands:publish", name="publish")
+app.command("compose.commands:rejected", name="rejected")
 app.command("compose.commands:fleet", name="fleet")
 app.command("compose.commands:queue", name="queue")
 app.command("compose.commands:job", name="job")

@@ -15,10 +15,14 @@ from compose.run import RunSpec, perform
 from compose.run import verify as verify_plans
 from engine.digest import Digest
 from engine.evolve import evolve, skip
+from engine.policies import POOL
 from engine.state import State
 from schemas.codec import decode_record
 from schemas.reasons import WORDING, Reason, Rule
 from streams.build import fingerprint
+from streams.desk import Desk
+from streams.embedded import EmbeddedLedger
+from streams.publish import read_file
 
 _FLEET = """
 SELECT region, cluster, sku, count(*) AS nodes, sum(devices) AS devices,
@@ -26,8 +30,8 @@ SELECT region, cluster, sku, count(*) AS nodes, sum(devices) AS devices,
 FROM fleet_at($at) GROUP BY ALL ORDER BY ALL
 """
 _QUEUE = """
-SELECT job, team, tier, phase, reason, submitted_at FROM jobs_at($at)
-WHERE phase IN ('queued', 'suspended', 'claimed') ORDER BY submitted_at, job
+SELECT job, team, tier, phase, reason, since_at FROM jobs_at($at)
+WHERE phase IN ('queued', 'suspended', 'claimed') ORDER BY since_at, job
 """
 _ATTEMPTS = """
 SELECT attempt, kind, resume, workers, nodes, ordered_at, started_at, released_at, outcome
@@ -192,6 +196,51 @@ def _fold(home: Path, to: int | None) -> State:
             evolve(state, record)
             state.directives.clear()
     return state
+
+
+def publish(
+    file: Path,
+    *,
+    home: Path = DEFAULT_HOME / "desk",
+    dry_run: bool = False,
+    source: str = "file",
+    output: Output = Output.TABLE,
+) -> None:
+    """Publish the events of a file to an engine in this process, and show its verdicts.
+
+    Parameters
+    ----------
+    file: JSON, one event a line or one array of them; docs/events-how-to.md shows the form.
+    home: the run's folder; a ledger is made there if there is none.
+    dry_run: read and check everything, publish nothing.
+    source: ce_source of the events that name none.
+    """
+    reading = read_file(file, source)
+    for problem in reading.problems:
+        sys.stderr.write(f"line {problem.line}: {problem.sentence}\n")
+    if dry_run or reading.problems:
+        good, bad = len(reading.events), len(reading.problems)
+        _show(Grid(("events in order", "events refused"), ((good, bad),)), output)
+        sys.exit(1 if bad else 0)
+    home.mkdir(parents=True, exist_ok=True)
+    with Desk(RunFolder(home).ledger, POOL) as desk:
+        taken = desk.publish(reading.events)
+        counted = (taken.facts, taken.duplicates, len(taken.refused), taken.head)
+        _show(Grid(("facts", "duplicates", "refused", "ledger records"), (counted,)), output)
+        for wrong in taken.refused:
+            sys.stderr.write(f"{wrong.rejection}: {wrong.field} is {wrong.value}: {wrong.rule}\n")
+        if output is Output.TABLE and desk.verdicts():
+            _show(Grid(("job", "phase", "verdict"), desk.verdicts()), output)
+
+
+def rejected(*, home: Path = DEFAULT_HOME / "desk", output: Output = Output.TABLE) -> None:
+    """List the events that were refused, with field, value and rule."""
+    with EmbeddedLedger(RunFolder(home).existing().ledger, create=False) as ledger:
+        rows = tuple(
+            (number, e.published.ce_type, e.rejection, e.field, e.value, e.rule)
+            for number, e in ledger.rejected(1, 10_000)
+        )
+    _show(Grid(("number", "event", "rejection", "field", "value", "rule"), rows), output)
 
 
 def replay(

@@ -26,6 +26,7 @@ from schemas.codec import decode_event, encode_record, publish
 from schemas.decisions import EventParked, ParkedReleased, PolicyActivated, RulesActivated
 from schemas.directives import Directive
 from schemas.errors import InternalError
+from schemas.ledger import RejectedEvent
 from schemas.reasons import Rejection
 from schemas.records import Origin, Published, Record
 from solvers.judge import PlanRule
@@ -216,3 +217,16 @@ class Host:
 def _published(kept: EventParked) -> Published:
     origin = Origin(*(getattr(kept, name) for name in Origin.__struct_fields__))
     return Published(kept.ce_type, kept.payload, origin)
+
+
+def rejected_event(refusal: Refusal, recorded_ms: int) -> RejectedEvent:
+    """Return the entry of a ledger's rejected store."""
+    outcome = refusal.outcome
+    return RejectedEvent(
+        refusal.published,
+        outcome.rejection,
+        outcome.field,
+        outcome.value,
+        outcome.rule,
+        recorded_ms,
+    )

@@ -15,13 +15,14 @@ from engine.evolve import evolve, skip
 from engine.rules import CURRENT_RULES
 from engine.state import State
 from engine.wakeup import next_wakeup
-from schemas.codec import decode_event, decode_record
+from schemas.codec import decode_record
 from schemas.decisions import Policy, PolicyActivated, RulesActivated
 from schemas.ledger import Batch as LedgerBatch
 from schemas.ledger import Lease, LedgerWriter, RejectedEvent, scan
 from schemas.records import Published
 from streams.build import fingerprint
-from streams.host import Batch, Host, Refusal
+from streams.host import Batch, Host, rejected_event
+from streams.intake import take_in
 from streams.player import TracePlayer
 from streams.traces.workload import Workload
 
@@ -70,6 +71,7 @@ class Play:
         self._now_ms = max(self._host.state.now_ms, workload.start_ms)
         self._refused = 0
         self._held: list[Batch] = []
+        self._refusals: list[RejectedEvent] = []
 
     def _recover(self) -> State:
         """Fold the ledger's prefix, and let the player recall its part in it."""
@@ -101,8 +103,10 @@ class Play:
             self._now_ms = max(self._now_ms, min(times))
             # 2. Let the engine take what is due, plan, and record both at once.
             arrived = player.due(self._now_ms)
-            events = [(p, decode_event(p.ce_type, p.payload)) for p in arrived]
-            batch = host.step(events, self._now_ms, retry=wake_ms == self._now_ms)
+            taken = take_in(arrived)
+            batch = host.step(taken.accepted, self._now_ms, retry=wake_ms == self._now_ms)
+            self._refusals.extend(refused.stored(self._now_ms) for refused in taken.refused)
+            self._refusals.extend(rejected_event(r, self._now_ms) for r in batch.refused)
             self._keep(batch)
             # 3. Let the player see what counted, and what its agents are told.
             self._show(arrived, batch)
@@ -154,28 +158,14 @@ class Play:
 
     def _flush(self) -> None:
         records = [record for batch in self._held for record in batch.records]
-        rejected = [
-            _rejected(refusal, self._now_ms) for batch in self._held for refusal in batch.refused
-        ]
-        if records or rejected:
-            start = self._held[0].start
-            self._ledger.append(self._lease, start, LedgerBatch(records, rejected=rejected))
-        self._refused += len(rejected)
+        if records or self._refusals:
+            kept = LedgerBatch(records, rejected=tuple(self._refusals))
+            self._ledger.append(self._lease, self._held[0].start, kept)
+        self._refused += len(self._refusals)
         self._held.clear()
+        self._refusals.clear()
 
     def _progress(self) -> Progress:
         state = self._host.state
         ended = sum(totals.ended for totals in state.tiers.values())
         return Progress(self._now_ms, state.head, ended, len(self._workload.arrivals))
-
-
-def _rejected(refusal: Refusal, now_ms: int) -> RejectedEvent:
-    outcome = refusal.outcome
-    return RejectedEvent(
-        refusal.published,
-        outcome.rejection.value,
-        outcome.field,
-        outcome.value,
-        outcome.rule,
-        now_ms,
-    )
