@@ -7,6 +7,7 @@ its workers. No search is needed for one gang; `solvers.packing.gang_set` places
 where it is.
 """
 
+from solvers.packing.gang_kernel import kernel_arrays, rooms_on, spread_gang
 from solvers.packing.nodes import (
     GangPlacement,
     IntArray,
@@ -15,8 +16,6 @@ from solvers.packing.nodes import (
     Slice,
     WorkerDemand,
 )
-from solvers.packing.room import kernel_arrays, rooms_on
-from solvers.packing.spread import spread_gang
 
 _NOWHERE = GangPlacement((), PackingReason.DOES_NOT_FIT)
 
