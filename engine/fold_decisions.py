@@ -2,8 +2,7 @@
 """How each decision of the engine changes the state."""
 
 from engine import progress
-from engine.fold_jobs import touch
-from engine.holdings import drop_resize, enter, grow, promise, take
+from engine.holdings import drop_resize, enter, grow, promise, take, touch
 from engine.job_state import Claim, JobState, Resize
 from engine.phases import Phase
 from engine.rules import RULES

@@ -7,7 +7,7 @@ Every function is total over facts that `decide` admitted.
 from msgspec import structs
 
 from engine.fold_jobs import fail_over
-from engine.holdings import account, forget_claim, write_row
+from engine.holdings import account, forget_claim, touch
 from engine.phases import HOLDING, Phase
 from engine.state import NodeState, State, takes_new_work
 from schemas import fleet
@@ -180,8 +180,7 @@ def _drop_claim(state: State, job_id: JobId, now_ms: int) -> None:
     if job.phase not in HOLDING:
         job.phase = Phase.SUSPENDED if job.first_started_ms else Phase.QUEUED
         job.phase_since_ms = now_ms
-    state.dirty[f"job:{job.id}"] = None
-    write_row(state, job)
+    touch(state, job)
 
 
 def refresh_node(state: State, node: NodeState) -> None:

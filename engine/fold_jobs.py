@@ -13,7 +13,7 @@ from engine.holdings import (
     notify_waiters,
     release,
     take,
-    write_row,
+    touch,
 )
 from engine.job_state import JobState
 from engine.phases import HOLDING, Phase
@@ -33,15 +33,9 @@ def submitted(state: State, record: Record, event: jobs.JobSubmitted) -> None:
     job.kind_index = state.kind_index(Kind(spec.worker, spec.constraints, spec.workload_class))
     state.jobs[job.id] = job
     state.latest_generation[f"{spec.tenant}/{spec.name}"] = spec.generation
-    job.row = state.job_table.add()
+    state.live[job.id] = job
     state.cycle_due = True
     touch(state, job)
-
-
-def touch(state: State, job: JobState) -> None:
-    """Note that the job changed: its row, and its part of the digest."""
-    state.dirty[f"job:{job.id}"] = None
-    write_row(state, job)
 
 
 def cancelled(state: State, record: Record, event: jobs.JobCancelled) -> None:

@@ -10,15 +10,11 @@ from engine.job_state import Claim, JobState, Resize
 from engine.phases import Phase
 from engine.slices import added
 from engine.state import State
-from engine.tables import JobDetail
 from schemas.decisions import Slice
 from schemas.directives import LaunchDirective
 from schemas.ids import JobId
 from schemas.jobs import WorkerShape
 from schemas.reasons import Reason
-
-REASON_CODE = {reason.value: code for code, reason in enumerate(Reason)}
-"""A reason as the small integer that stands for it in the job table."""
 
 
 def account(state: State, piece: Slice, shape: WorkerShape, sign: int) -> None:
@@ -148,61 +144,18 @@ def notify_waiters(state: State, released: JobId, now_ms: int) -> None:
             continue
         rest = tuple(holder for holder in claim.waits_for if holder != released)
         job.claim = Claim(claim.attempt, claim.workers, claim.slices, rest)
-        state.dirty[f"job:{claimant}"] = None
+        touch(state, job)
         if not rest and job.phase is Phase.CLAIMED:
             take(state, job, now_ms)
-            write_row(state, job)
+
+
+def touch(state: State, job: JobState) -> None:
+    """Note that a job changed: its part of the digest, and its row of the table."""
+    state.dirty[f"job:{job.id}"] = None
+    state.stale[job.id] = None
 
 
 def enter(job: JobState, phase: Phase, now_ms: int) -> None:
     """Move a job to a phase."""
     job.phase = phase
     job.phase_since_ms = now_ms
-
-
-def write_row(state: State, job: JobState) -> None:
-    """Bring the job's row of the table up to date; a job that is over leaves the table."""
-    table = state.job_table
-    if job.ended:
-        if job.row >= 0:
-            table.remove(job.row)
-            job.row = -1
-        return
-    table.details[job.row] = JobDetail(
-        job.id,
-        job.spec,
-        job.attempt,
-        job.resize_number,
-        job.checkpoint,
-        job.slices,
-        job.reason,
-    )
-    claim = job.claim
-    placed = job.slices or (claim.slices if claim is not None else ())
-    pool = int(state.node_table.place[state.nodes[placed[0].node].row, 1]) if placed else -1
-    workers = job.workers or (claim.workers if claim is not None else 0)
-    # In the order of JOB_COLUMNS; one assignment is several times faster than one per column.
-    table.values[job.row] = (
-        job.position,
-        job.tier,
-        job.team_index,
-        job.kind_index,
-        job.phase,
-        job.priority,
-        job.worker_milli,
-        job.spec.workers_min,
-        job.spec.workers_max,
-        workers,
-        pool,
-        job.work,
-        job.work_since_ms,
-        job.progress_milli,
-        job.phase_since_ms,
-        job.first_started_ms,
-        job.moves,
-        job.spec.checkpoint_mib,
-        job.breach_ms,
-        job.resize is not None,
-        job.cancelled,
-        REASON_CODE[job.reason],
-    )

@@ -11,6 +11,7 @@ import numpy as np
 from engine.job_state import JobState
 from engine.phases import ENDED, HOLDING, Phase
 from engine.state import NodeState, State
+from engine.table_rows import current_rows
 from engine.tables import COLUMN, MAX_SLOTS
 from schemas.decisions import Slice
 
@@ -19,6 +20,7 @@ DEVICE_MILLI = 1000
 
 def broken(state: State) -> tuple[str, ...]:
     """Return a sentence for each invariant that does not hold; empty when all do."""
+    current_rows(state)
     return (
         *(line for job in state.jobs.values() for line in _job(state, job)),
         *(line for node in state.nodes.values() for line in _node(state, node)),
@@ -80,7 +82,7 @@ def _per_slot(pieces: Iterable[Slice]) -> dict[int, int]:
 
 
 def _table(state: State) -> Iterator[str]:
-    values = state.job_table.values[: len(state.job_table.details)]
+    values = current_rows(state)
     live = [job for job in state.jobs.values() if not job.ended]
     if int((values[:, 0] >= 0).sum()) != len(live):
         yield f"the table has {int((values[:, 0] >= 0).sum())} rows for {len(live)} live jobs"

@@ -57,6 +57,7 @@ def lose_work(state: State, job: JobState) -> None:
 def end(state: State, job: JobState, phase: Phase, now_ms: int) -> None:
     """Close the job's accounts: it is over."""
     job.phase, job.phase_since_ms, job.ended_ms = phase, now_ms, now_ms
+    state.live.pop(job.id, None)
     set_progress(state, job, now_ms, 0)
     totals = state.tiers[job.tier]
     totals.ended += 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.fleet import Fleet
 from engine.state import Kind, State
+from engine.table_rows import current_rows
 from engine.tables import COLUMN, IntArray, JobDetail
 from schemas.decisions import Policy
 from schemas.errors import InternalError
@@ -68,8 +69,8 @@ def cut(state: State, now_ms: int) -> Snapshot:
             "a cycle is open" if state.open_cycle else "no policy is active"
         )
         raise InternalError(msg)
+    values = current_rows(state)
     table = state.job_table
-    values = table.values[: len(table.details)]
     live = np.flatnonzero(values[:, 0] >= 0)
     order = live[np.argsort(values[live, 0], kind="stable")]
     nodes = len(state.node_table.names)

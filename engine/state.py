@@ -141,7 +141,10 @@ class State:
         self.open_cycle = False
         self.cycle_due = False
         # Derived from the above; never hashed.
+        self.live: dict[JobId, JobState] = {}
         self.job_table = JobTable()
+        self.stale: dict[JobId, None] = {}
+        """Jobs whose row of the table is out of date: see `engine.table_rows`."""
         self.node_table = NodeTable()
         self.kinds: dict[Kind, int] = {}
         self.indices: dict[str, int] = {}  # kind:name to a small integer for the tables
@@ -173,7 +176,7 @@ class State:
 
     def live_jobs(self) -> Iterable[JobState]:
         """Jobs that are not over, in no particular order."""
-        return (self.jobs[d.id] for d in self.job_table.details if d is not None)
+        return self.live.values()
 
     def take_directives(self) -> tuple[Directive, ...]:
         """Return the directives that came due since the last call, in ledger order."""

@@ -6,6 +6,7 @@ A function of the state alone, so a restarted engine wakes at the same times.
 
 from engine.phases import Phase
 from engine.state import State
+from engine.table_rows import current_rows
 from engine.tables import COLUMN
 
 _QUEUED, _SUSPENDED = int(Phase.QUEUED), int(Phase.SUSPENDED)
@@ -13,7 +14,7 @@ _QUEUED, _SUSPENDED = int(Phase.QUEUED), int(Phase.SUSPENDED)
 
 def someone_waits(state: State) -> bool:
     """Whether any job waits for a place."""
-    phases = state.job_table.values[: len(state.job_table.details), COLUMN["phase"]]
+    phases = current_rows(state)[:, COLUMN["phase"]]
     return bool(((phases == _QUEUED) | (phases == _SUSPENDED)).any())
 
 
@@ -21,7 +22,7 @@ def anything_to_plan(state: State) -> bool:
     """Whether a plan could do anything: somebody waits, is to be stopped, or could grow."""
     if state.cancelled_holding or someone_waits(state):
         return True
-    rows = state.job_table.values[: len(state.job_table.details)]
+    rows = current_rows(state)
     return bool((rows[:, COLUMN["workers"]] < rows[:, COLUMN["workers_max"]]).any())
 
 

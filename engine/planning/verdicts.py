@@ -3,11 +3,11 @@
 
 import numpy as np
 
-from engine.holdings import REASON_CODE
 from engine.planning.eligibility import exclusions, largest_gang
 from engine.planning.placing import Placing
 from engine.planning.view import View
 from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.table_rows import REASON_CODE
 from engine.tables import IntArray
 from schemas.decisions import VerdictReached
 from schemas.reasons import Reason
