@@ -5,9 +5,13 @@ A ledger is a totally ordered log of opaque records; the position of a record is
 records before it. One writer at a time: taking the lease raises the epoch, and an append under an
 older epoch is refused. A batch is appended whole or not at all, together with the input offsets
 that it includes and the events that it refused.
+
+The protocols are small, and each belongs to who needs it: an archiver reads, a standby also waits,
+the engine writes. `docs/ledger.md` says how each carrier keeps what is promised here; the contract
+in `tests/streams/ledger_contract.py` holds every carrier to it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,6 +19,9 @@ from msgspec import Struct
 
 from schemas.errors import CallerError, InternalError, WorldError
 from schemas.records import Published
+
+_STOP_MS = 100
+"""How long a tail may take to see that it is to stop: too short to notice, and no load."""
 
 
 class FencedError(WorldError):
@@ -25,14 +32,31 @@ class FencedError(WorldError):
 
 
 class PositionError(InternalError):
-    """The batch was made for another head than the ledger's.
+    """A position or offset that does not follow what the ledger holds.
 
-    The writer has lost track and must stop.
+    Whoever named it has lost track and must stop: a batch made for another head, an input that
+    would go backwards, a read from before the first record. Nothing was appended.
     """
 
 
 class CorruptLedgerError(WorldError):
     """A stored record is not what was appended; the message names file and position."""
+
+
+class LedgerBusyError(WorldError):
+    """Somebody else held the ledger for too long; nothing was appended, trying again may help."""
+
+
+class LedgerStorageError(WorldError):
+    """What carries the ledger failed: a full disk, a missing permission, a broken device.
+
+    Whether a batch that was being appended is there is not known: open the ledger again and ask
+    for its head.
+    """
+
+
+class NoSuchRejectedError(CallerError):
+    """There is no refused event of that number."""
 
 
 class NotALedgerError(CallerError):
@@ -73,14 +97,27 @@ class Batch(Struct, frozen=True):
 
 
 class LedgerReader(Protocol):
-    """Reads committed records. Many readers may read while one writer appends."""
+    """Reads committed records. Many readers, in any process, may read while one writer appends."""
 
     def head(self) -> int:
         """Return how many records are committed."""
         ...
 
     def read(self, start: int, limit: int) -> Sequence[bytes]:
-        """Return up to `limit` records from position `start` on, fewer at the head."""
+        """Return up to `limit` records from position `start` on, fewer at the head.
+
+        The record at index i has position `start + i`. Raises `PositionError` for a negative
+        `start` or a `limit` below 1, and `CorruptLedgerError` at the first record that is not what
+        was appended.
+        """
+        ...
+
+
+class LedgerTail(LedgerReader, Protocol):
+    """Reads, and waits for what is not there yet."""
+
+    def wait(self, position: int, timeout_ms: int) -> int:
+        """Return the head once it is past `position`, or as it is after `timeout_ms`."""
         ...
 
 
@@ -88,14 +125,18 @@ class LedgerWriter(LedgerReader, Protocol):
     """Appends batches under a lease."""
 
     def acquire(self, owner: str) -> Lease:
-        """Take the lease; whoever held it before is fenced."""
+        """Take the lease; whoever held it before is fenced.
+
+        When this returns, nothing can be appended under an older lease any more, so the head that
+        is read after it is the one to go on from.
+        """
         ...
 
     def append(self, lease: Lease, position: int, batch: Batch) -> int:
         """Append a batch whose first record has `position`, durably, and return the new head.
 
-        Raises `FencedError` under an older lease and `PositionError` where `position` is not the
-        head.
+        Raises `FencedError` under an older lease, and `PositionError` where `position` is not the
+        head or an input's offset is below what is accounted for.
         """
         ...
 
@@ -105,7 +146,10 @@ class LedgerWriter(LedgerReader, Protocol):
 
 
 class InboxEvent(Struct, frozen=True):
-    """A published event as it lies in an inbox, with its offset there."""
+    """A published event as it lies in an inbox.
+
+    `offset` is where to go on after it: what `Batch.consumed` says once it is accounted for.
+    """
 
     offset: int
     published: Published
@@ -127,7 +171,48 @@ class RejectedStore(Protocol):
     """Events that were refused."""
 
     def rejected(self, start: int, limit: int) -> Sequence[tuple[int, RejectedEvent]]:
-        """Return up to `limit` refused events, numbered, from number `start` on."""
+        """Return up to `limit` refused events, numbered from 1, from number `start` on."""
+        ...
+
+    def outstanding(self, start: int, limit: int) -> Sequence[tuple[int, RejectedEvent]]:
+        """Return the same without those that were published again."""
+        ...
+
+    def mark_replayed(self, numbers: Sequence[int]) -> None:
+        """Remember that these refused events were published again; they stay in the store.
+
+        Raises `NoSuchRejectedError`, and then marks none.
+        """
+        ...
+
+
+class Snapshot(Struct, frozen=True):
+    """A state as bytes, and the position it is of: the number of records folded into it."""
+
+    position: int
+    data: bytes
+
+
+class SnapshotStore(Protocol):
+    """Keeps states so that a fold need not begin at zero.
+
+    A snapshot can always be made again from the ledger. So one that is damaged is as good as none.
+    """
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot durably, in place of one at the same position."""
+        ...
+
+    def latest(self, position: int | None = None) -> Snapshot | None:
+        """Return the newest sound snapshot, of at most `position` where one is given."""
+        ...
+
+    def positions(self) -> Sequence[int]:
+        """Return the positions of all snapshots, rising; reading one may show it to be damaged."""
+        ...
+
+    def drop(self, position: int) -> None:
+        """Forget the snapshot at a position, if there is one."""
         ...
 
 
@@ -140,3 +225,19 @@ def scan(reader: LedgerReader, start: int = 0, chunk: int = 4_096) -> Iterator[b
             return
         yield from records
         start += len(records)
+
+
+def tail(
+    reader: LedgerTail, start: int, stop: Callable[[], bool], *, chunk: int = 4_096
+) -> Iterator[Sequence[bytes]]:
+    """Yield records from `start` on as they are committed, in batches, until `stop()` is true.
+
+    A batch here is what there was to read: it begins and ends anywhere. `stop` is asked before each
+    read, and at least every `_STOP_MS` while nothing comes.
+    """
+    while not stop():
+        if reader.wait(start, _STOP_MS) <= start:
+            continue
+        records = reader.read(start, chunk)
+        start += len(records)
+        yield records
