@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packing: the workers of one gang onto nodes and device slots."""
+"""Packing: gangs onto nodes and device slots, and how far a fleet fills under a policy."""
 
+from solvers.packing.fill import FillPolicy, FillProblem, FillResult, PodKind, fill
 from solvers.packing.gang import count_fit, place_gang, workers_per_node
+from solvers.packing.gang_set import Gang, GangSetPlacement, SetLimits, place_gangs
+from solvers.packing.mix import MixProfile, mix_profile
 from solvers.packing.nodes import (
     GangPlacement,
     NodeArrays,
@@ -9,18 +12,31 @@ from solvers.packing.nodes import (
     Slice,
     WorkerDemand,
     commit,
+    copied,
     release,
 )
 
 __all__ = [
+    "FillPolicy",
+    "FillProblem",
+    "FillResult",
+    "Gang",
     "GangPlacement",
+    "GangSetPlacement",
+    "MixProfile",
     "NodeArrays",
     "PackingReason",
+    "PodKind",
+    "SetLimits",
     "Slice",
     "WorkerDemand",
     "commit",
+    "copied",
     "count_fit",
+    "fill",
+    "mix_profile",
     "place_gang",
+    "place_gangs",
     "release",
     "workers_per_node",
 ]

@@ -108,6 +108,19 @@ def release(nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand) 
     _move(nodes, slices, demand, 1)
 
 
+def copied(nodes: NodeArrays) -> NodeArrays:
+    """Return a copy to try things on: what is free is its own, what never changes is shared."""
+    return NodeArrays(
+        free_milli=nodes.free_milli.copy(),
+        cpu_free_milli=nodes.cpu_free_milli.copy(),
+        memory_free_mib=nodes.memory_free_mib.copy(),
+        storage_free_mbps=nodes.storage_free_mbps.copy(),
+        network_free_mbps=nodes.network_free_mbps.copy(),
+        domain=nodes.domain,
+        usable=nodes.usable,
+    )
+
+
 def _move(nodes: NodeArrays, slices: tuple[Slice, ...], demand: WorkerDemand, sign: int) -> None:
     for piece in slices:
         for slot in piece.slots:
