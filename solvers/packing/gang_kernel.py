@@ -78,7 +78,7 @@ def spread_gang(
 
     No pairs where the gang does not fit among `rows`.
     """
-    room, spare = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    room, spare = np.empty(len(rows), np.int64), np.zeros(len(rows), np.int64)
     total = 0
     for i in range(len(rows)):
         room[i] = room_on(nodes, rows[i], demand)
