@@ -5,10 +5,12 @@ Pods arrive one after the other, each is placed at once or fails, nothing depart
 of arrays; whoever calls it draws the arrivals.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from msgspec import Struct
 
 from solvers.packing import potential
 from solvers.packing.fgd import typical_pods
@@ -36,6 +38,22 @@ class PodKind(IntEnum):
     PART_OF_ONE = 1
     ONE = 2
     SEVERAL = 3
+
+
+class Machine(Struct, frozen=True):
+    """A node that nothing runs on; all its devices are of one model."""
+
+    devices: int
+    model: str
+    cpu_milli: int
+    memory_mib: int
+
+
+class Pod(Struct, frozen=True):
+    """What one pod asks for; any model does where none is named."""
+
+    demand: WorkerDemand
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +129,43 @@ class FillResult:
         arrived = np.bincount(kinds, minlength=len(PodKind))
         placed = np.bincount(kinds[self.node >= 0], minlength=len(PodKind))
         return np.stack([arrived, placed], axis=1)
+
+
+def fill_problem(
+    machines: Sequence[Machine], pods: Sequence[Pod], arrivals: Sequence[int], draws: Sequence[int]
+) -> FillProblem:
+    """Return the problem of `pods` arriving by their indices, with one draw for each arrival.
+
+    Models are numbered in the order of their names, shapes in the order of their first pods.
+    """
+    models = sorted({machine.model for machine in machines})
+    shapes = {pod: at for at, pod in enumerate(dict.fromkeys(pods))}
+    shape = np.array([shapes[pod] for pod in pods], np.int64)
+    return FillProblem(
+        nodes=_empty(machines),
+        model=np.array([models.index(machine.model) for machine in machines], np.int64),
+        asked=np.array([pod.demand.amounts()[:4] for pod in shapes], np.int64),
+        allowed=np.array([[not p.models or m in p.models for m in models] for p in shapes]),
+        counts=np.bincount(shape, minlength=len(shapes)),
+        arrivals=shape[np.array(arrivals, np.int64)],
+        draws=np.array(draws, np.int64),
+    )
+
+
+def _empty(machines: Sequence[Machine]) -> NodeArrays:
+    size = len(machines)
+    free = np.full((size, max(machine.devices for machine in machines)), -1, np.int64)
+    for row, machine in enumerate(machines):
+        free[row, : machine.devices] = DEVICE_MILLI
+    return NodeArrays(
+        free_milli=free,
+        cpu_free_milli=np.array([machine.cpu_milli for machine in machines], np.int64),
+        memory_free_mib=np.array([machine.memory_mib for machine in machines], np.int64),
+        storage_free_mbps=np.zeros(size, np.int64),
+        network_free_mbps=np.zeros(size, np.int64),
+        domain=np.zeros(size, np.int64),
+        usable=np.ones(size, np.bool_),
+    )
 
 
 def fill(problem: FillProblem, policy: FillPolicy) -> FillResult:
