@@ -118,7 +118,8 @@ def test_every_job_has_a_verdict_and_every_action_a_cause() -> None:
 @given(st.lists(st.tuples(st.integers(1, 40 * 60_000), st.integers(0, 4)), min_size=1, max_size=30))
 def test_the_rolling_hour_equals_a_count_by_hand(steps: list[tuple[int, int]]) -> None:
     """Buckets settled at changes hold what adding up every five minutes would."""
-    time, start, log = DeviceTime(), 7 * BUCKET_MS + 123, []
+    time, start = DeviceTime(), 7 * BUCKET_MS + 123
+    log: list[tuple[int, int, int]] = []
     time.since_ms = now = start
     for span_ms, rate in steps:
         time.set_rates(now, 4_000, rate * 1_000)

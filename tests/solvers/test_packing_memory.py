@@ -14,7 +14,7 @@ from solvers.packing import NodeArrays, WorkerDemand, place_gang
 NODES = 32
 
 
-@njit
+@njit()
 def _fill_freed_memory(value: int) -> int:
     """Leave blocks of every small size behind, full of one value."""
     total = 0
