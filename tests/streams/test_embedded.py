@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The embedded ledger: whole batches or nothing, one writer, and damage that is named."""
+"""The ledger in a file: it keeps the contract, and damage and foreign files are named."""
 
-import shutil
+import os
+import resource
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from schemas.ledger import (
     Batch,
     CorruptLedgerError,
-    FencedError,
+    Inbox,
+    LedgerBusyError,
+    LedgerStorageError,
     NotALedgerError,
-    PositionError,
-    RejectedEvent,
     scan,
 )
-from schemas.records import Origin, Published
-from streams.embedded import EmbeddedLedger
+from streams.embedded import EmbeddedLedger, EmbeddedReader
+from streams.embedded import file as ledger_file
+from tests.streams.ledger_contract import (
+    SIZE,
+    Carrier,
+    InboxContract,
+    LedgerContract,
+    RejectedContract,
+    RejectingWriter,
+    batch,
+    records,
+)
 
-SIZE = 5
-
-
-def batch(number: int) -> Batch:
-    """A batch whose records say which it is."""
-    return Batch([f"{number}-{i}".encode() * 9 for i in range(SIZE)], consumed={"in": number + 1})
+SWAP = """
+CREATE TEMP TABLE old AS SELECT * FROM record;
+UPDATE record SET (crc, data) = (SELECT crc, data FROM old WHERE position = 3 - record.position)
+WHERE position IN (1, 2);
+"""
 
 
 @pytest.fixture
@@ -35,107 +45,225 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
-def test_what_was_appended_is_read_in_order_by_another_reader(path: Path) -> None:
-    """Positions count from zero and a reader of its own sees every committed batch."""
-    with EmbeddedLedger(path) as ledger, EmbeddedLedger(path) as reader:
+@pytest.fixture
+def opened(path: Path) -> Iterator[Callable[[], EmbeddedLedger]]:
+    """Open one more handle on the test's file, in the thread that asks."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(EmbeddedLedger(path))
+
+
+class TestEmbeddedLedger(LedgerContract, RejectedContract, InboxContract):
+    """Handles are connections of their own to one file."""
+
+    @pytest.fixture
+    def carrier(self, path: Path) -> Carrier:
+        """One more connection."""
+        return lambda: EmbeddedLedger(path)
+
+    @pytest.fixture
+    def rejecting(self, opened: Callable[[], EmbeddedLedger]) -> RejectingWriter:
+        """A ledger."""
+        return opened()
+
+    @pytest.fixture
+    def another_inbox(self, opened: Callable[[], EmbeddedLedger]) -> Callable[[], Inbox]:
+        """One more connection."""
+        return opened
+
+
+def write(path: Path, batches: int = 1) -> None:
+    """Make a ledger of some batches and close it."""
+    with EmbeddedLedger(path) as ledger:
         lease = ledger.acquire("a")
-        for number in range(3):
-            assert ledger.append(lease, number * SIZE, batch(number)) == (number + 1) * SIZE
-            assert reader.head() == (number + 1) * SIZE
-        expected = [record for number in range(3) for record in batch(number).records]
-        assert list(scan(reader)) == expected
-        assert list(reader.read(4, 2)) == expected[4:6]
-        assert reader.consumed() == {"in": 3}
+        for number in range(batches):
+            ledger.append(lease, number * SIZE, batch(number))
 
 
-def test_an_older_epoch_appends_nothing(path: Path) -> None:
-    """Who lost the lease is fenced, and nothing of its batch is there."""
-    with EmbeddedLedger(path) as first, EmbeddedLedger(path) as second:
-        old = first.acquire("first")
-        first.append(old, 0, batch(0))
-        new = second.acquire("second")
-        with pytest.raises(FencedError, match="second took the ledger"):
-            first.append(old, SIZE, batch(1))
-        assert first.head() == SIZE
-        assert second.append(new, SIZE, batch(1)) == 2 * SIZE
+def change(path: Path, statements: str) -> None:
+    """Do something to the file behind the ledger's back."""
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript(statements)
 
 
-def test_a_batch_for_another_head_is_refused(path: Path) -> None:
-    """A writer that lost track cannot leave a hole or write twice."""
+# --- durability is switched on --------------------------------------------------------------------
+
+
+def test_a_commit_waits_for_the_disk(path: Path) -> None:
+    """The log is a write-ahead log and every commit is synced: no setting of a library decides."""
+    with closing(ledger_file.open_to_write(path, create=True)) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert db.execute("PRAGMA fullfsync").fetchone() == (1,)
+
+
+# --- readers --------------------------------------------------------------------------------------
+
+
+def test_a_reader_reads_what_the_writer_commits_and_changes_nothing(path: Path) -> None:
+    """Through the same port, at any time; SQLite itself refuses it any change."""
+    with EmbeddedLedger(path) as ledger, EmbeddedReader(path) as reader:
+        lease = ledger.acquire("a")
+        ledger.append(lease, 0, batch(0))
+        assert list(scan(reader)) == records(0)
+        ledger.append(lease, SIZE, batch(1))
+        assert reader.wait(SIZE, 1_000) == 2 * SIZE
+        assert dict(reader.consumed()) == {"in": 2}
+    with closing(ledger_file.open_to_read(path)) as db:
+        for statement in ("DELETE FROM record", "UPDATE lease SET epoch = 9", "DROP TABLE record"):
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                db.execute(statement)
+
+
+def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
+    """What means something in a URI means nothing in a ledger's name."""
+    odd = tmp_path / "odd ?mode=rw&#%41 name.db"
+    write(odd)
+    with EmbeddedReader(odd) as reader:
+        assert reader.head() == SIZE
+    assert odd.exists()
+
+
+def test_a_closed_ledger_is_one_file(path: Path) -> None:
+    """Its writer leaves nothing beside it that would have to be copied with it."""
+    write(path)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("UPDATE record SET data = x'00' WHERE position = 3", "record 3 was changed"),
+        ("UPDATE record SET crc = crc + 1 WHERE position = 4", "record 4 was changed"),
+        ("DELETE FROM record WHERE position = 2", "record 2 is missing"),
+        ("DELETE FROM record WHERE position = 0", "record 0 is missing"),
+        (
+            SWAP,
+            "record 1 was changed",
+        ),
+    ],
+    ids=["data", "sum", "hole", "first", "swapped"],
+)
+def test_damage_is_named_by_position(path: Path, damage: str, found: str) -> None:
+    """A changed, missing or moved record stops the reader where it is, with what to do."""
+    write(path)
+    change(path, damage)
+    for start in (0, 1):
+        if "record 0" in found and start:
+            continue
+        with (
+            EmbeddedReader(path) as reader,
+            pytest.raises(CorruptLedgerError, match=f"ledger.db: {found}; restore"),
+        ):
+            reader.read(start, 100)
+
+
+def test_damage_elsewhere_is_not_met(path: Path) -> None:
+    """Records before a damaged one can still be read."""
+    write(path, 2)
+    change(path, "UPDATE record SET data = x'00' WHERE position = 7")
+    with EmbeddedReader(path) as reader:
+        assert list(reader.read(0, 7)) == (records(0) + records(1))[:7]
+
+
+def test_a_file_with_pages_overwritten_is_corrupt_or_no_ledger(path: Path) -> None:
+    """Garbage over the tables, or over the header, ends in an error that says what to do."""
+    write(path, 20)
+    whole = path.read_bytes()
+    for begin, kind in ((0, NotALedgerError), (4_096, CorruptLedgerError)):
+        path.write_bytes(whole[:begin] + b"\xa5" * (len(whole) - begin))
+        with pytest.raises(kind, match=r"ledger\.db.*; (name another|restore)"):
+            read_all(path)
+
+
+def read_all(path: Path) -> list[bytes]:
+    """Open and read."""
+    with EmbeddedReader(path) as reader:
+        return list(scan(reader))
+
+
+# --- files that are no ledger ---------------------------------------------------------------------
+
+
+def test_a_file_of_somebody_else_is_refused_and_left_alone(path: Path) -> None:
+    """Neither another database nor a text is taken for a ledger, and no byte of it changes."""
+    change(path, "CREATE TABLE theirs (x); PRAGMA application_id = 7")
+    text = path.with_name("notes.txt")
+    text.write_text("not a database, but long enough to be read as one" * 40)
+    for foreign, why in ((path, "another application's"), (text, "is no ledger")):
+        before = foreign.read_bytes()
+        for way in (EmbeddedLedger, EmbeddedReader):
+            with pytest.raises(NotALedgerError, match=f"{why}.*name another file"):
+                way(foreign)
+        assert foreign.read_bytes() == before
+
+
+def test_a_ledger_of_a_newer_build_is_refused(path: Path) -> None:
+    """It may mean what this build cannot know; the message names both versions."""
+    write(path)
+    newer = ledger_file.VERSION + 1
+    change(path, f"PRAGMA user_version = {newer}")
+    for way in (EmbeddedLedger, EmbeddedReader):
+        with pytest.raises(NotALedgerError, match=f"version {newer} .* up to {newer - 1}; use"):
+            way(path)
+
+
+def test_where_no_ledger_can_be_the_message_says_so(path: Path) -> None:
+    """No file, no folder, a folder, an empty file: each with what to do, and nothing is made."""
+    missing = path.with_name("nowhere.db")
+    for asked in (lambda: EmbeddedLedger(missing, create=False), lambda: EmbeddedReader(missing)):
+        with pytest.raises(NotALedgerError, match=r"no ledger at .*; make one"):
+            asked()
+    assert not missing.exists()
+    with pytest.raises(NotALedgerError, match=r"no folder .*; make it"):
+        EmbeddedLedger(path.parent / "nowhere" / "ledger.db")
+    with pytest.raises(NotALedgerError, match="is a folder"):
+        EmbeddedLedger(path.parent)
+    path.touch()
+    with pytest.raises(NotALedgerError, match="is empty"):
+        EmbeddedReader(path)
+    write(path)
+    assert read_all(path) == records(0)
+
+
+# --- a world that fails ---------------------------------------------------------------------------
+
+
+def test_a_ledger_held_by_somebody_else_is_busy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the wait, an error that may be tried again; and then it works."""
+    write(path)
+    monkeypatch.setattr(ledger_file, "BUSY_MS", 50)
+    with EmbeddedLedger(path) as ledger, closing(sqlite3.connect(path)) as holder:
+        lease = ledger.acquire("a")
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerBusyError, match="while appending; try again"):
+            ledger.append(lease, SIZE, batch(1))
+        with pytest.raises(LedgerBusyError, match="while taking its lease"):
+            ledger.acquire("b")
+        assert list(scan(ledger)) == records(0)
+        holder.execute("ROLLBACK")
+        assert ledger.append(lease, SIZE, batch(1)) == 2 * SIZE
+
+
+def test_a_full_disk_leaves_whole_batches_and_a_ledger_that_goes_on(path: Path) -> None:
+    """The batch that found no room is not there; with room again, the same handle appends it."""
+    large = Batch([os.urandom(40_000) for _ in range(SIZE)], rejected=())
     with EmbeddedLedger(path) as ledger:
         lease = ledger.acquire("a")
         ledger.append(lease, 0, batch(0))
-        for position in (0, SIZE + 1):
-            with pytest.raises(PositionError, match=f"head is {SIZE}"):
-                ledger.append(lease, position, batch(1))
-
-
-def test_a_changed_record_is_named(path: Path) -> None:
-    """One byte changed behind the ledger's back is found, with its position."""
-    with EmbeddedLedger(path) as ledger:
-        ledger.append(ledger.acquire("a"), 0, batch(0))
-    with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE record SET data = x'00' WHERE position = 3")
-    with EmbeddedLedger(path) as ledger, pytest.raises(CorruptLedgerError, match="record 3"):
-        list(scan(ledger))
-
-
-def test_a_missing_record_is_named(path: Path) -> None:
-    """A hole in positions is a loss, and is never passed over."""
-    with EmbeddedLedger(path) as ledger:
-        ledger.append(ledger.acquire("a"), 0, batch(0))
-    with sqlite3.connect(path) as raw:
-        raw.execute("DELETE FROM record WHERE position = 2")
-    with EmbeddedLedger(path) as ledger, pytest.raises(CorruptLedgerError, match="record 2"):
-        ledger.read(0, 100)
-
-
-def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
-    """Neither another database nor a text is taken for a ledger, and neither is changed."""
-    with sqlite3.connect(path) as raw:
-        raw.execute("CREATE TABLE theirs (x)")
-    with pytest.raises(NotALedgerError, match="another application"):
-        EmbeddedLedger(path)
-    text = path.with_name("notes.txt")
-    text.write_text("not a database, but long enough to be read as one" * 40)
-    with pytest.raises(NotALedgerError, match="no ledger"):
-        EmbeddedLedger(text)
-    with pytest.raises(NotALedgerError, match="there is no ledger"):
-        EmbeddedLedger(path.with_name("nowhere.db"), create=False)
-
-
-@given(cut=st.floats(0, 1))
-def test_a_torn_log_opens_with_whole_batches(
-    tmp_path_factory: pytest.TempPathFactory, cut: float
-) -> None:
-    """Cut the write-ahead log anywhere: what opens is a prefix of whole batches."""
-    folder = tmp_path_factory.mktemp("torn")
-    with EmbeddedLedger(folder / "whole.db") as ledger:
-        lease = ledger.acquire("a")
-        for number in range(8):
-            ledger.append(lease, number * SIZE, batch(number))
-        for suffix in ("", "-wal"):
-            shutil.copy(folder / f"whole.db{suffix}", folder / f"torn.db{suffix}")
-    log = folder / "torn.db-wal"
-    with log.open("r+b") as file:
-        file.truncate(int(log.stat().st_size * cut))
-    try:
-        with EmbeddedLedger(folder / "torn.db") as torn:
-            records = list(scan(torn))
-    except (NotALedgerError, sqlite3.OperationalError):
-        return  # cut before the ledger itself was made
-    assert len(records) % SIZE == 0
-    assert records == [r for n in range(len(records) // SIZE) for r in batch(n).records]
-
-
-def test_refused_events_and_inbox_are_kept(path: Path) -> None:
-    """What was refused can be read again whole, and what was published is polled in order."""
-    published = Published("singlepool.job.submitted.v1", b"payload", Origin("1", "somebody"))
-    refused = RejectedEvent(published, "conflict", "job", "x", "because", 7)
-    with EmbeddedLedger(path) as ledger:
-        lease = ledger.acquire("a")
-        ledger.append(lease, 0, Batch((), rejected=[refused]))
-        assert ledger.rejected(1, 10) == [(1, refused)]
-        assert ledger.publish([published, published]) == 2
-        assert [event.offset for event in ledger.poll(0, 10)] == [1, 2]
-        assert ledger.poll(1, 10)[0].published == published
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(
+                LedgerStorageError, match=r"ledger\.db: .* while appending; .*reopen"
+            ):
+                ledger.append(lease, SIZE, large)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert list(scan(ledger)) == records(0)
+        assert ledger.append(lease, SIZE, large) == 2 * SIZE
+    assert read_all(path) == [*records(0), *large.records]
