@@ -24,12 +24,8 @@ class SnapshotFolder:
     """A snapshot store in a folder. One process writes, any number read."""
 
     def __init__(self, folder: Path) -> None:
-        """Use a folder, making it where it is not there; what a crash left half written goes."""
+        """Use a folder; the first snapshot makes it."""
         self._folder = folder
-        with _telling(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(f"*{_ASIDE}"):
-                left.unlink(missing_ok=True)
 
     def put(self, snapshot: Snapshot) -> None:
         """Keep a snapshot durably, in place of one at the same position.
@@ -39,6 +35,9 @@ class SnapshotFolder:
         path = self._path(snapshot.position)
         aside = path.with_suffix(_ASIDE)
         with _telling(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for left in self._folder.glob(f"*{_ASIDE}"):
+                left.unlink()  # half written when an earlier process died
             with aside.open("wb") as file:
                 file.write(sha256(snapshot.data).digest())
                 file.write(snapshot.data)

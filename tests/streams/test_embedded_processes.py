@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ AT_ONCE = 4
 
 
 @contextmanager
-def appender(path: Path) -> Iterator[subprocess.Popen[str]]:
+def appender(path: Path) -> Generator[subprocess.Popen[str]]:
     """A process that appends, killed at the end if it still runs."""
     program = [sys.executable, "-m", "tests.streams.appender", str(path)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as running:
