@@ -69,12 +69,8 @@ _Wrong = tuple[str, object, str]
 """A header's name, what it holds, and the rule that it breaks."""
 
 
-def _read(
-    headers: Iterable[tuple[str, str | bytes | None]], texts: dict[str, str]
-) -> _Wrong | None:
-    """Put the headers that count into `texts`, as far as they can be read; return the first that
-    cannot.
-    """
+def _read(headers: Headers, texts: dict[str, str]) -> _Wrong | None:
+    """Put the headers that count into `texts`, as far as readable; return the first that is not."""
     wrong: _Wrong | None = None
     for name, value in headers:
         if name not in _READ:
