@@ -6,10 +6,12 @@ Filled from the fold, not from what the planner worked on, so that the judge see
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from engine.job_state import JobState
 from engine.phases import ENDED, HOLDING, Phase
 from engine.planning import Plan
-from engine.rebase import Rebased
+from engine.rebase import Rebased, rebase
 from engine.state import NodeState, State, takes_new_work
 from schemas.decisions import (
     LaunchOrdered,
@@ -26,6 +28,13 @@ DEVICE_MILLI = 1000
 _PHASES = {p: judge.Phase.ENDED if p in ENDED else judge.Phase[p.name] for p in Phase}
 
 
+class Lawful(Struct, frozen=True):
+    """What the judge accepts of a plan, and how many due claims nothing could make room for."""
+
+    rebased: Rebased
+    claims_missed: int
+
+
 def judge_plan(
     state: State, plan: Plan, rebased: Rebased, now_ms: int
 ) -> tuple[judge.Violation, ...]:
@@ -34,6 +43,34 @@ def judge_plan(
     due = tuple(job for job in plan.claims_due if job not in dropped)
     proposal = judge.Proposal(state.head, rebased.applied, due)
     return judge.judge(facts(state, plan, rebased, now_ms), proposal)
+
+
+def lawful(state: State, plan: Plan, now_ms: int) -> Lawful:
+    """Return what of a plan holds at the head and is accepted by the judge.
+
+    What happened since the cut may have changed a limit, an attestation or a host under an action:
+    the judge then bars it, and the rest is judged again. Raises `InternalError` where it objects to
+    a plan that was made for this very head, which is our bug. A claim that no move could make room
+    for breaks no rule of placement: it is counted, and its job's verdict says that it waits.
+    """
+    barred: dict[JobId, None] = {}
+    while True:
+        rebased = rebase(state, plan, barred)
+        found = judge_plan(state, plan, rebased, now_ms)
+        broken = [v for v in found if v.rule is not judge.PlanRule.CLAIM_NOT_PLACED]
+        if not broken:
+            return Lawful(rebased, len(found))
+        if state.head == plan.position:
+            msg = f"cycle {plan.cycle} at position {state.head} breaks {broken[0]}"
+            raise InternalError(msg)
+        for violation in broken:
+            barred.update(dict.fromkeys(_offenders(rebased, violation)))
+
+
+def _offenders(rebased: Rebased, violation: judge.Violation) -> tuple[JobId, ...]:
+    if violation.action == judge.WHOLE_PLAN:
+        return tuple(action.job for action in rebased.applied)
+    return (rebased.applied[violation.action].job,)
 
 
 def facts(state: State, plan: Plan, rebased: Rebased, now_ms: int) -> judge.Snapshot:

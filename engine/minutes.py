@@ -40,9 +40,9 @@ def minutes(
     """
     actions = [Entry(action, _cause(state, action)) for action in rebased.applied]
     dropped = [Entry(d, state.jobs[d.job].position) for d in rebased.dropped]
-    verdicts = [Entry(v, state.jobs[v.job].position) for v in plan.verdicts]
+    verdicts = [Entry(v, state.jobs[v.job].position) for v in rebased.verdicts]
     return (
-        Entry(CycleOpened(plan.cycle, plan.position)),
+        Entry(CycleOpened(plan.cycle, plan.position, plan.cut_ms)),
         *actions,
         *dropped,
         *verdicts,

@@ -2,11 +2,12 @@
 """`rebase(state, plan)`: what of a plan, made on a cut, still holds at the head.
 
 A plan is optimistic: events go on while it is made. An action is dropped when its job changed in a
-way that matters to placement, or when a device it wants is no longer there; with it falls
-everything that needed the room it would have made.
+way that matters to placement, when a device it wants is no longer there, or when the judge bars it;
+with it falls everything that needed the room it would have made. A verdict on a job that no longer
+waits is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct, structs
 
@@ -24,28 +25,34 @@ from schemas.decisions import (
     Slice,
     StopOrdered,
     SuspendOrdered,
+    VerdictReached,
 )
 from schemas.ids import JobId
 from schemas.reasons import Drop
 
 
 class Rebased(Struct, frozen=True):
-    """The actions that hold at the head, and those that no longer do."""
+    """The actions and verdicts that hold at the head, and the actions that no longer do."""
 
     applied: tuple[Action, ...]
     dropped: tuple[ActionDropped, ...]
+    verdicts: tuple[VerdictReached, ...]
 
 
-def rebase(state: State, plan: Plan) -> Rebased:
-    """Return what of the plan holds at the state's moment."""
-    if state.head == plan.position:
-        return Rebased(plan.actions, ())
+def rebase(state: State, plan: Plan, barred: Collection[JobId] = ()) -> Rebased:
+    """Return what of the plan holds at the state's moment, without actions on `barred` jobs."""
+    if state.head == plan.position and not barred:
+        return Rebased(plan.actions, (), plan.verdicts)
     applied: list[Action] = []
     dropped: dict[JobId, ActionDropped] = {}
     leaving: set[JobId] = set()
     taken: dict[tuple[str, int], int] = {}
     for action in plan.actions:
-        reason = _why_not(state, action, dropped, leaving, taken)
+        reason = (
+            Drop.NOT_ALLOWED
+            if action.job in barred
+            else _why_not(state, action, dropped, leaving, taken)
+        )
         if reason is not None:
             name = type(action).__name__
             dropped[action.job] = ActionDropped(action.job, name, reason.value)
@@ -53,7 +60,12 @@ def rebase(state: State, plan: Plan) -> Rebased:
         held = _with_current_waits(state, action, leaving)
         _note(held, leaving, taken)
         applied.append(held)
-    return _without_idle_moves(applied, dropped)
+    verdicts = tuple(v for v in plan.verdicts if _still_waits(state.jobs[v.job]))
+    return structs.replace(_without_idle_moves(applied, dropped), verdicts=verdicts)
+
+
+def _still_waits(job: JobState) -> bool:
+    return job.phase in WAITING and not job.cancelled
 
 
 def _note(action: Action, leaving: set[JobId], taken: dict[tuple[str, int], int]) -> None:
@@ -97,8 +109,7 @@ def _why_not(
 def _subject_holds(job: JobState, action: Action) -> bool:
     match action:
         case LaunchOrdered():
-            waits = job.phase in WAITING and not job.cancelled
-            return waits and action.attempt == job.attempt + 1
+            return _still_waits(job) and action.attempt == job.attempt + 1
         case StopOrdered():
             holds = job.phase in {Phase.STARTING, Phase.RUNNING}
             return holds and job.cancelled and action.attempt == job.attempt
@@ -173,4 +184,4 @@ def _without_idle_moves(applied: list[Action], dropped: dict[JobId, ActionDroppe
             dropped[action.job] = ActionDropped(action.job, name, Drop.DEPENDS_ON_DROPPED.value)
         else:
             kept.append(action)
-    return Rebased(tuple(kept), tuple(dropped.values()))
+    return Rebased(tuple(kept), tuple(dropped.values()), ())

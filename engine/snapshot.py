@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.fleet import Fleet
-from engine.state import Kind, State
+from engine.state import Kind, State, policy_at_cut
 from engine.table_rows import current_rows
 from engine.tables import COLUMN, IntArray, JobDetail
 from schemas.decisions import Policy
-from schemas.errors import InternalError
 from schemas.fleet import Sku
 from schemas.ids import ClusterName, JobId, RegionName, SkuName, TeamId
 from schemas.tenants import Reservation, Team
@@ -64,11 +63,7 @@ def cut(state: State, now_ms: int) -> Snapshot:
 
     Raises `InternalError` inside a batch, where no cut is valid.
     """
-    if state.open_cycle or state.policy is None:
-        msg = f"position {state.head} is no valid cut: " + (
-            "a cycle is open" if state.open_cycle else "no policy is active"
-        )
-        raise InternalError(msg)
+    policy = policy_at_cut(state)
     values = current_rows(state)
     table = state.job_table
     live = np.flatnonzero(values[:, 0] >= 0)
@@ -79,13 +74,13 @@ def cut(state: State, now_ms: int) -> Snapshot:
         position=state.head,
         now_ms=now_ms,
         cycle=state.memory.cycle + 1,
-        policy=state.policy,
+        policy=policy,
         rules=state.rules.version,
         fleet=_fleet(state),
-        skus=state.skus,
+        skus=dict(state.skus),
         kinds=tuple(state.kinds),
         teams=tuple(TeamId(name) for name in state.index_names.get("team", ())),
-        team_specs=state.teams,
+        team_specs=dict(state.teams),
         reservations=tuple(sorted(state.reservations.values(), key=lambda r: r.id)),
         jobs=values[order],
         details=_details(details, order),

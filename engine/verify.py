@@ -3,28 +3,26 @@
 
 Decisions on the ledger are facts: the fold applies them and never re-solves. This module re-solves,
 and names the first record that differs. On the build that made a plan the whole batch must come out
-the same; on another, the problem's digest must match and objective and bound must re-derive.
+the same; on another, the problem's digest must match, objective and bound must re-derive, and the
+judge must accept.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from engine.digest import Digest
 from engine.evolve import evolve, skip
-from engine.minutes import Entry, minutes
-from engine.planning import Plan, plan
+from engine.judging import judge_plan, lawful
+from engine.minutes import minutes
+from engine.planning import Plan, Rederived, plan, rederive
 from engine.rebase import Rebased
-from engine.snapshot import cut
+from engine.snapshot import Snapshot, cut
 from engine.state import State
 from schemas.catalogue import Event
-from schemas.decisions import (
-    Action,
-    ActionDropped,
-    CycleOpened,
-    PlanCommitted,
-)
+from schemas.decisions import Action, CycleOpened, PlanCommitted
 from schemas.records import Record
+from solvers.judge import PlanRule
 
 
 class Divergence(Struct, frozen=True):
@@ -49,8 +47,28 @@ class Verification(Struct, frozen=True):
     digest: bytes
 
 
+class _Pending(Struct, frozen=True):
+    """A plan made again on its cut; its batch is yet to come."""
+
+    snapshot: Snapshot
+    planned: Plan
+    state_digest: bytes
+
+
+class _Expected(Struct, frozen=True):
+    """What a cycle's batch should be, as worked out just before it."""
+
+    pending: _Pending
+    batch: tuple[Event, ...]
+
+
 class Verifier:
-    """Folds records and checks the plans of sampled cycles. Mutable, lives for one check."""
+    """Folds records and checks the plans of sampled cycles. Mutable, lives for one check.
+
+    A plan is made on a cut, and facts may be recorded between the cut and the batch. So records are
+    held back until the opening of the next cycle says where its cut was: at most what came since
+    the last one.
+    """
 
     def __init__(self, build: str, sampled: Callable[[int], bool]) -> None:
         """Check the cycles for which `sampled(cycle)` holds, as planner build `build`."""
@@ -58,7 +76,9 @@ class Verifier:
         self._build = build
         self._sampled = sampled
         self._digest = Digest()
-        self._open: tuple[Record, Plan, bytes] | None = None
+        self._ahead: list[Record | None] = []
+        self._pending: _Pending | None = None
+        self._expected: _Expected | None = None
         self._batch: list[Record] = []
         self._cycles = self._same = self._other = self._diverged = 0
         self._first: Divergence | None = None
@@ -66,10 +86,11 @@ class Verifier:
     def run(self, records: Iterable[Record | None]) -> Verification:
         """Fold and check all records; None stands for one that may be skipped."""
         for record in records:
-            if record is None:
-                skip(self.state)
-            else:
-                self._take(record)
+            if record is not None and isinstance(record.event, CycleOpened):
+                self._catch_up(record, record.event)
+            self._ahead.append(record)
+        self._fold_ahead()
+        self._fold_batch()  # a ledger that was cut inside a batch
         return Verification(
             records=self.state.head,
             cycles=self._cycles,
@@ -80,73 +101,107 @@ class Verifier:
             digest=self._digest.update(self.state),
         )
 
-    def _take(self, record: Record) -> None:
-        event = record.event
-        if isinstance(event, CycleOpened):
-            self._cycles += 1
-            self._batch.clear()
-            if self._sampled(event.cycle):
-                self._plan_again(record)
-        if self._open is not None:
-            self._batch.append(record)
-        if isinstance(event, PlanCommitted) and self._open is not None:
-            self._compare(event)
+    def _catch_up(self, record: Record, opened: CycleOpened) -> None:
+        """Fold up to a cycle's opening, and on the way plan again on its cut."""
+        self._cycles += 1
+        if not self._sampled(opened.cycle):
+            self._fold_ahead()
+            return
+        before = opened.cut - self.state.head
+        ahead, self._ahead = self._ahead, []
+        for held in ahead[:before]:
+            self._take(held)
+        self._plan_again(opened.cut_ms or record.recorded_ms)
+        for held in ahead[before:]:
+            self._take(held)
+        self._expect(record.recorded_ms)
+
+    def _fold_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, []
+        for record in ahead:
+            self._take(record)
+
+    def _take(self, record: Record | None) -> None:
+        """Fold a record; those of a batch that is checked are kept until it can be compared."""
+        if self._expected is None or record is None:
+            self._fold(record)
+            return
+        self._batch.append(record)
+        if isinstance(record.event, PlanCommitted):
+            self._compare(self._expected, record.event)
+            self._expected = None
+            self._fold_batch()
+
+    def _fold_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        for record in batch:
+            self._fold(record)
+
+    def _fold(self, record: Record | None) -> None:
+        if record is None:
+            skip(self.state)
+            return
         evolve(self.state, record)
         self.state.directives.clear()
 
-    def _plan_again(self, record: Record) -> None:
+    def _plan_again(self, cut_ms: int) -> None:
         digest = self._digest.update(self.state)
-        self._open = (record, plan(cut(self.state, record.recorded_ms)), digest)
+        snapshot = cut(self.state, cut_ms)
+        self._pending = _Pending(snapshot, plan(snapshot), digest)
 
-    def _compare(self, commit: PlanCommitted) -> None:
-        if self._open is None:
+    def _expect(self, now_ms: int) -> None:
+        """Work out the batch that should follow: the plan, rebased and judged on the head."""
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
-        opened, planned, digest = self._open
-        self._open = None
-        events = [record.event for record in self._batch]
-        again = self._derive(planned, digest, events)
-        recorded: Sequence[Event | Proof] = events
-        derived: Sequence[Event | Proof] = again
-        if commit.build == self._build:
-            self._same += 1
-        else:
-            recorded, derived = _proofs(events), _proofs(again)
+        planned = pending.planned
+        rebased = lawful(self.state, planned, now_ms).rebased
+        entries = minutes(self.state, planned, rebased, pending.state_digest, self._build)
+        self._expected = _Expected(pending, tuple(entry.event for entry in entries))
+
+    # --- the comparison -------------------------------------------------------------------------
+
+    def _compare(self, expected: _Expected, commit: PlanCommitted) -> None:
+        first, recorded = self._batch[0].position, tuple(record.event for record in self._batch)
+        if commit.build != self._build:
             self._other += 1
+            self._compare_proof(expected.pending, commit, recorded)
+            return
+        self._same += 1
+        derived = expected.batch
         for step, (was, now) in enumerate(zip(recorded, derived, strict=False)):
             if was != now:
-                self._note(opened.position + step, commit.cycle, was, now)
+                self._note(first + step, commit.cycle, was, now)
                 return
         if len(recorded) != len(derived):
-            self._note(
-                opened.position, commit.cycle, f"{len(recorded)} records", f"{len(derived)} records"
-            )
+            counts = (f"{len(batch)} records" for batch in (recorded, derived))
+            self._note(first, commit.cycle, *counts)
 
-    def _derive(self, planned: Plan, digest: bytes, recorded: list[Event]) -> list[Event]:
-        dropped = tuple(e for e in recorded if isinstance(e, ActionDropped))
-        gone = {d.job for d in dropped}
-        applied: tuple[Action, ...] = tuple(a for a in planned.actions if a.job not in gone)
-        entries: tuple[Entry, ...] = minutes(
-            self.state, planned, Rebased(applied, dropped), digest, self._build
+    def _compare_proof(
+        self, pending: _Pending, commit: PlanCommitted, recorded: tuple[Event, ...]
+    ) -> None:
+        """Check another build's plan by what must follow from its record on every build.
+
+        Its problem, its bound, its value (of all that was proposed, so only where nothing was
+        dropped), and that the judge accepts what was applied.
+        """
+        last = self._batch[-1]
+        actions = tuple(event for event in recorded if isinstance(event, Action))
+        again = rederive(pending.snapshot, actions, commit.prices)
+        objective = commit.objective if commit.dropped else again.objective
+        said = Rederived(commit.problem_digest, commit.objective, commit.bound)
+        derived = Rederived(again.problem_digest, objective, again.bound)
+        if said != derived:
+            self._note(last.position, commit.cycle, said, derived)
+            return
+        objections = judge_plan(
+            self.state, pending.planned, Rebased(actions, (), ()), last.recorded_ms
         )
-        return [entry.event for entry in entries]
+        broken = [v for v in objections if v.rule is not PlanRule.CLAIM_NOT_PLACED]
+        if broken:
+            self._note(last.position, commit.cycle, "accepted by the judge", str(broken[0]))
 
     def _note(self, position: int, cycle: int, was: object, now: object) -> None:
         self._diverged += 1
         if self._first is None:
             self._first = Divergence(position, cycle, type(was).__name__, str(was), str(now))
-
-
-class Proof(Struct, frozen=True):
-    """What must match between builds: the problem, its bound and the value of the plan."""
-
-    problem_digest: bytes
-    objective: int
-    bound: int
-
-
-def _proofs(events: list[Event]) -> list[Proof]:
-    return [
-        Proof(event.problem_digest, event.objective, event.bound)
-        for event in events
-        if isinstance(event, PlanCommitted)
-    ]

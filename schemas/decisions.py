@@ -17,10 +17,14 @@ class Slice(Struct, frozen=True):
 
 
 class CycleOpened(Struct, frozen=True):
-    """A cycle begins; its plan was made on the state at position `cut`."""
+    """A cycle begins; its plan was made on the state at position `cut`, seen at `cut_ms`.
+
+    A `cut_ms` of 0 stands for the time of the record itself.
+    """
 
     cycle: int
     cut: int
+    cut_ms: int = 0
 
 
 class LaunchOrdered(Struct, frozen=True):

@@ -87,6 +87,13 @@ FIELDS: Mapping[type[Struct], Mapping[str, Rules]] = MappingProxyType(
         fleet.DeviceChanged: _SLOT,
         fleet.DeviceRemoved: _SLOT,
         fleet.NodeHealthReported: _fields(node=must.NAME, sequence=must.COUNTED, detail=must.TEXT),
+        fleet.NodeHeartbeat: _fields(
+            node=must.NAME,
+            boot=must.COUNTED,
+            sequence=must.COUNTED,
+            sent_ms=must.INDEX,
+            device_errors=must.INDEX,
+        ),
         # --- tenants
         tenants.Tenant: {**_NAMED, **_fields(share_weight=must.WEIGHT)},
         tenants.Team: {
@@ -152,6 +159,19 @@ FIELDS: Mapping[type[Struct], Mapping[str, Rules]] = MappingProxyType(
             reused_prefix_tokens=must.INDEX,
             latency_p50_ms=must.INDEX,
             latency_p99_ms=must.INDEX,
+            source=must.PATH,
+        ),
+        serving.RequestServed: _fields(
+            deployment=must.DEPLOYMENT_ID,
+            origin_region=must.NAME,
+            gateway=must.NAME,
+            boot=must.COUNTED,
+            sequence=must.COUNTED,
+            served_ms=must.INDEX,
+            prompt_tokens=must.AMOUNT,
+            output_tokens=must.AMOUNT,
+            reused_prefix_tokens=must.AMOUNT,
+            latency_ms=must.AMOUNT,
         ),
         # --- decisions
         decisions.Slice: _fields(
@@ -160,7 +180,9 @@ FIELDS: Mapping[type[Struct], Mapping[str, Rules]] = MappingProxyType(
             milli=must.HELD_MILLI,
             workers=must.WORKERS,
         ),
-        decisions.CycleOpened: _fields(cycle=must.COUNTED, cut=must.INDEX),
+        decisions.CycleOpened: _fields(
+            cycle=must.COUNTED, cut=must.INDEX, cut_ms=must.INDEX
+        ),
         decisions.LaunchOrdered: {**_ATTEMPT, **_PLACED, **_AWAITED},
         decisions.SuspendOrdered: _ORDERED,
         decisions.MigrateOrdered: {**_ORDERED, **_PLACED, **_AWAITED},
@@ -268,6 +290,13 @@ TOGETHER: Mapping[type[Struct], tuple[Together, ...]] = MappingProxyType(
                 "latency_p99_ms",
                 "must be at least latency_p50_ms",
                 lambda p: p.latency_p99_ms >= p.latency_p50_ms,
+            ),
+        ),
+        serving.RequestServed: (
+            Together(
+                "reused_prefix_tokens",
+                "must be at most prompt_tokens",
+                lambda r: r.reused_prefix_tokens <= r.prompt_tokens,
             ),
         ),
         decisions.Policy: (

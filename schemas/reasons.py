@@ -46,6 +46,7 @@ class Drop(StrEnum):
     SUBJECT_CHANGED = "subject_changed"
     DEVICES_TAKEN = "devices_taken"
     DEPENDS_ON_DROPPED = "depends_on_dropped"
+    NOT_ALLOWED = "not_allowed"
 
 
 class Rule(StrEnum):
@@ -86,6 +87,7 @@ WORDING: Mapping[StrEnum, str] = MappingProxyType(
         Drop.SUBJECT_CHANGED: "The job changed after the plan was made.",
         Drop.DEVICES_TAKEN: "A device of the plan was no longer there.",
         Drop.DEPENDS_ON_DROPPED: "It needed the room of an action that was dropped.",
+        Drop.NOT_ALLOWED: "A limit or an attestation changed; the judge no longer allows it.",
         Rule.NODE_HEALTH: "not fit for work",
         Rule.SKU: "another SKU",
         Rule.REGION: "another region",

@@ -13,23 +13,20 @@ from dataclasses import dataclass, field
 from engine.decide import arrivals, decide
 from engine.digest import Digest
 from engine.evolve import evolve
-from engine.judging import judge_plan
+from engine.judging import lawful
 from engine.minutes import minutes
 from engine.outcomes import Duplicate, Fact, Parked, Rejected, reject
 from engine.planning import Plan, plan
-from engine.rebase import Rebased, rebase
-from engine.snapshot import cut
+from engine.snapshot import Snapshot, cut
 from engine.state import State
 from engine.wakeup import anything_to_plan, cycle_due, someone_waits
 from schemas.catalogue import Event
 from schemas.codec import decode_event, encode_record, publish
 from schemas.decisions import EventParked, ParkedReleased, PolicyActivated, RulesActivated
 from schemas.directives import Directive
-from schemas.errors import InternalError
 from schemas.ledger import RejectedEvent
 from schemas.reasons import Rejection
 from schemas.records import Origin, Published, Record
-from solvers.judge import PlanRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,14 @@ class Batch:
     directives: tuple[Directive, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PendingCycle:
+    """A cut that a plan is being made on, and the state's digest at it."""
+
+    snapshot: Snapshot
+    state_digest: bytes
+
+
 class Host:
     """Holds the state as of the ledger's head and turns what arrives into the next batch.
 
@@ -71,30 +76,59 @@ class Host:
     def step(
         self, arrived: Sequence[tuple[Published, Event]], now_ms: int, *, retry: bool = False
     ) -> Batch:
-        """Return the batch of one step at `now_ms`.
+        """Return the batch of one step at `now_ms`: admit, and plan where a cycle is due.
 
         `retry` looks again at who waits though nothing changed.
         """
+        batch = self._begin()
+        self._take(arrived, now_ms)
+        pending = self.open_cycle(now_ms, retry=retry)
+        if pending is not None:
+            self._record_plan(pending, plan(pending.snapshot), now_ms)
+        return self._end(batch)
+
+    # A host that must not block while a plan is made takes the same step in three calls.
+
+    def admit(self, arrived: Sequence[tuple[Published, Event]], now_ms: int) -> Batch:
+        """Return the batch that takes in what has arrived, and plans nothing."""
+        batch = self._begin()
+        self._take(arrived, now_ms)
+        return self._end(batch)
+
+    def open_cycle(self, now_ms: int, *, retry: bool = False) -> PendingCycle | None:
+        """Return a cut to plan on, or None where no cycle is due. Only between batches."""
+        due = cycle_due(self.state, now_ms) or (retry and someone_waits(self.state))
+        if not (due and anything_to_plan(self.state)):
+            return None
+        return PendingCycle(cut(self.state, now_ms), self.digest.update(self.state))
+
+    def close_cycle(self, pending: PendingCycle, planned: Plan, now_ms: int) -> Batch:
+        """Return the batch of a plan: rebased on the head, judged, as records."""
+        batch = self._begin()
+        self._record_plan(pending, planned, now_ms)
+        return self._end(batch)
+
+    def _begin(self) -> Batch:
         self._batch = Batch(self.state.head)
-        # 1. Refuse what waited too long for what it needs.
+        return self._batch
+
+    def _end(self, batch: Batch) -> Batch:
+        """Hand over what node agents are to be told once the batch is durable."""
+        batch.directives = self.state.take_directives()
+        return batch
+
+    def _take(self, arrived: Sequence[tuple[Published, Event]], now_ms: int) -> None:
+        """Refuse what waited too long for what it needs, then admit what has arrived."""
         self._expire(now_ms)
-        # 2. Admit what has arrived.
         for published, event in arrived:
             self._admit(published, event, now_ms, cause=None)
-        # 3. Plan, where a cycle is due.
-        due = cycle_due(self.state, now_ms) or (retry and someone_waits(self.state))
-        if due and anything_to_plan(self.state):
-            self._cycle(now_ms)
-        # 4. Hand over what node agents are to be told once the batch is durable.
-        self._batch.directives = self.state.take_directives()
-        return self._batch
 
     def activate(self, events: Sequence[PolicyActivated | RulesActivated], now_ms: int) -> Batch:
         """Return the batch that puts a policy or rules in force, as an operator asked."""
-        self._batch = Batch(self.state.head)
+        batch = self._begin()
         for event in events:
             self.record_own(event, now_ms)
-        return self._batch
+        return batch
 
     # --- facts ----------------------------------------------------------------------------------
 
@@ -188,30 +222,16 @@ class Host:
 
     # --- decisions ------------------------------------------------------------------------------
 
-    def _cycle(self, now_ms: int) -> None:
-        state = self.state
-        planned = plan(cut(state, now_ms))
+    def _record_plan(self, pending: PendingCycle, planned: Plan, now_ms: int) -> None:
+        """Record what the judge accepts of a plan at the head; a plan of nothing is no cycle."""
         if not planned.actions and not planned.verdicts:
             return
-        rebased = rebase(state, planned)
-        self._judge(planned, rebased, now_ms)
-        batch = minutes(state, planned, rebased, self.digest.update(state), self._build)
-        for entry in batch:
+        allowed = lawful(self.state, planned, now_ms)
+        self.claims_missed += allowed.claims_missed
+        entries = minutes(self.state, planned, allowed.rebased, pending.state_digest, self._build)
+        for entry in entries:
             self.record_own(entry.event, now_ms, entry.cause)
         self._batch.planned = True
-
-    def _judge(self, planned: Plan, rebased: Rebased, now_ms: int) -> None:
-        """Let the judge see the plan; one that breaks a rule is our bug, and is never recorded.
-
-        A claim that no move could make room for breaks no rule of placement: it is counted, and its
-        job's verdict says that it waits.
-        """
-        violations = judge_plan(self.state, planned, rebased, now_ms)
-        broken = [v for v in violations if v.rule is not PlanRule.CLAIM_NOT_PLACED]
-        self.claims_missed += len(violations) - len(broken)
-        if broken:
-            msg = f"cycle {planned.cycle} at position {self.state.head} breaks {broken[0]}"
-            raise InternalError(msg)
 
 
 def _published(kept: EventParked) -> Published:

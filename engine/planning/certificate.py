@@ -9,12 +9,14 @@ so the prices remembered from the last global solve certify every plan made sinc
 the classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 
 from engine.phases import Phase
+from engine.planning.aftermath import Aftermath
 from engine.planning.costs import START_MS
 from engine.planning.eligibility import eligible_rows
 from engine.planning.view import View, scope_of
@@ -39,17 +41,14 @@ class Posed:
     members: IntArray
     class_of: IntArray
 
-    def value(self, snapshot: Snapshot, view: View, running: IntArray, kept: IntArray) -> int:
-        """Return what a plan is worth.
-
-        `running` are milli-devices per job of the cut, `kept` is 1 for who stays in place.
-        """
-        pools = snapshot.column("pool")[self.members]
+    def value(self, view: View, after: Aftermath) -> int:
+        """Return what a plan is worth."""
+        running, pools = after.running, after.pool[self.members]
         rate = self.problem.class_value[self.class_of, np.maximum(pools, 0)]
         best = self.problem.class_value.max(axis=1)[self.class_of]
         value = np.where((pools >= 0) & (rate >= 0), rate, best)
         share = running[self.members] * value // np.maximum(view.need_max[self.members], 1)
-        stay = self.problem.class_stay_bonus[self.class_of] * kept[self.members]
+        stay = self.problem.class_stay_bonus[self.class_of] * after.kept[self.members]
         return int(share.sum() + stay.sum())
 
 
@@ -169,9 +168,14 @@ def remembered(snapshot: Snapshot) -> allocation.Prices:
     else:
         known = dict(zip(snapshot.price_keys, snapshot.prices, strict=True))
         flat = np.array([known.get(key, 0) for key in keys], np.int64)
+    return unflattened(snapshot, flat)
+
+
+def unflattened(snapshot: Snapshot, flat: Sequence[int] | IntArray) -> allocation.Prices:
+    """Return prices in the order of `price_keys` as the allocation takes them."""
     pools, teams = len(snapshot.fleet.pools), len(snapshot.teams)
     pool, team, reservation, step = np.split(
-        flat, np.cumsum([pools, teams, len(snapshot.reservations)])
+        np.asarray(flat, np.int64), np.cumsum([pools, teams, len(snapshot.reservations)])
     )
     return allocation.Prices(pool, team, reservation, step)
 

@@ -8,11 +8,12 @@ room or by the cheapest moves that pay; when the certified gap grows past the po
 global allocation is solved and the plan is completed towards it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from engine.planning.aftermath import aftermath
 from engine.planning.certificate import (
     Posed,
     fingerprint,
@@ -20,13 +21,14 @@ from engine.planning.certificate import (
     pose,
     price_keys,
     remembered,
+    unflattened,
 )
 from engine.planning.placing import Placing
 from engine.planning.reallocating import reallocate
 from engine.planning.verdicts import Verdicts
 from engine.planning.view import Rank, View, view
 from engine.snapshot import Snapshot
-from schemas.decisions import Action, MigrateOrdered, VerdictReached
+from schemas.decisions import Action, VerdictReached
 from schemas.ids import JobId, ReservationId
 from solvers import allocation
 
@@ -51,14 +53,25 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Rederived:
+    """What of a certificate follows from a plan's record: its problem, its value, its bound."""
+
+    problem_digest: bytes
+    objective: int
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a cycle decided: actions in order, verdicts that changed, and the certificate.
 
-    `claims_due` are the premium jobs inside their reservation that wait in the cut: the judge
-    checks that each has an action. `inside` are all premium jobs that count against a reservation.
+    Made on the state at `position`, seen at `cut_ms`. `claims_due` are the premium jobs inside
+    their reservation that wait in the cut: the judge checks that each has an action. `inside` are
+    all premium jobs that count against a reservation.
     """
 
     position: int
+    cut_ms: int
     cycle: int
     actions: tuple[Action, ...]
     verdicts: tuple[VerdictReached, ...]
@@ -77,8 +90,9 @@ def plan(snapshot: Snapshot) -> Plan:
     # 3. Place who waits, in order, making room where it pays.
     placing.place_waiting()
     # 4. Bound what any plan could be worth by the prices remembered; where the gap is too wide,
-    #    solve the global allocation.
-    certificate = _certify(snapshot, seen, placing)
+    #    solve the global allocation and complete the plan towards it.
+    posed = pose(snapshot, seen)
+    proof = _bounded(snapshot, seen, placing, posed)
     # 5. Let elastic gangs have what is left over.
     placing.expand()
     # 6. Say why the others wait.
@@ -87,10 +101,11 @@ def plan(snapshot: Snapshot) -> Plan:
     inside = np.flatnonzero(seen.reservation >= 0).tolist()
     return Plan(
         position=snapshot.position,
+        cut_ms=snapshot.now_ms,
         cycle=snapshot.cycle,
         actions=tuple(placing.actions),
         verdicts=verdicts,
-        certificate=certificate,
+        certificate=_certify(snapshot, posed, proof, posed.value(seen, placing.after())),
         claims_due=tuple(snapshot.details[job].id for job in due if placing.limits.allows(job)),
         inside={
             snapshot.details[job].id: snapshot.reservations[int(seen.reservation[job])].id
@@ -99,42 +114,57 @@ def plan(snapshot: Snapshot) -> Plan:
     )
 
 
-def _certify(snapshot: Snapshot, seen: View, placing: Placing) -> Certificate:
-    posed = pose(snapshot, seen)
-    prices = remembered(snapshot)
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """A bound on any plan's value, the prices that prove it, and how they were found."""
+
+    bound: int
+    prices: allocation.Prices
+    reason: str
+    full_solve: bool
+
+
+def _bounded(snapshot: Snapshot, seen: View, placing: Placing, posed: Posed) -> _Proof:
+    prices, policy = remembered(snapshot), snapshot.policy
     bound = allocation.upper_bound(posed.problem, prices)
-    value = _value(snapshot, seen, placing, posed)
-    policy = snapshot.policy
+    value = posed.value(seen, placing.after())
     rested = snapshot.now_ms - snapshot.solved_ms >= policy.solve_interval_ms
-    full = policy.moves and rested and _gap_ppm(value, bound) > policy.gap_target_ppm
-    reason = "incremental"
-    if full:
-        solved = allocation.allocate(posed.problem, allocation.AllocationLimits(), prices)
-        reason = solved.reason.value
-        if solved.bound < bound:
-            prices, bound = solved.prices, solved.bound
-        if solved.objective > value:
-            reallocate(placing, posed, solved)
-            value = _value(snapshot, seen, placing, posed)
+    if not (policy.moves and rested and _gap_ppm(value, bound) > policy.gap_target_ppm):
+        return _Proof(bound, prices, "incremental", full_solve=False)
+    solved = allocation.allocate(posed.problem, allocation.AllocationLimits(), prices)
+    if solved.bound < bound:
+        prices, bound = solved.prices, solved.bound
+    if solved.objective > value:
+        reallocate(placing, posed, solved)
+    return _Proof(bound, prices, solved.reason.value, full_solve=True)
+
+
+def _certify(snapshot: Snapshot, posed: Posed, proof: _Proof, value: int) -> Certificate:
     return Certificate(
         problem_digest=fingerprint(posed.problem),
-        reason=reason,
+        reason=proof.reason,
         objective=value,
-        bound=bound,
-        gap_ppm=_gap_ppm(value, bound),
-        full_solve=full,
-        prices=flattened(prices),
+        bound=proof.bound,
+        gap_ppm=_gap_ppm(value, proof.bound),
+        full_solve=proof.full_solve,
+        prices=flattened(proof.prices),
         price_keys=price_keys(snapshot),
+    )
+
+
+def rederive(snapshot: Snapshot, actions: Sequence[Action], prices: tuple[int, ...]) -> Rederived:
+    """Return what a recorded plan's certificate must say, from its record alone.
+
+    `actions` are all that the plan proposed, `prices` those it recorded, of today's `price_keys`.
+    """
+    seen = view(snapshot)
+    posed = pose(snapshot, seen)
+    return Rederived(
+        fingerprint(posed.problem),
+        posed.value(seen, aftermath(snapshot, seen, actions)),
+        allocation.upper_bound(posed.problem, unflattened(snapshot, prices)),
     )
 
 
 def _gap_ppm(value: int, bound: int) -> int:
     return 0 if bound <= 0 else max(0, (bound - value) * _PPM // bound)
-
-
-def _value(snapshot: Snapshot, seen: View, placing: Placing, posed: Posed) -> int:
-    moved = {action.job for action in placing.actions if isinstance(action, MigrateOrdered)}
-    kept = (snapshot.column("pool") >= 0) & (placing.running > 0)
-    for job in np.flatnonzero(kept).tolist() if moved else ():
-        kept[job] = snapshot.details[job].id not in moved
-    return posed.value(snapshot, seen, placing.running, kept.astype(np.int64))

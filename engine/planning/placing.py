@@ -7,6 +7,7 @@ Each waiting job in turn goes where there is room, or where the cheapest moves m
 import numpy as np
 
 from engine.planning import costs
+from engine.planning.aftermath import Aftermath
 from engine.planning.ground import Ground
 from engine.planning.limits import Limits
 from engine.planning.view import BoolArray, Rank, View
@@ -53,7 +54,10 @@ class Placing:
         Without moves it could never grow, so it starts whole.
         """
         self._stop_cost: IntArray | None = None
-        self._launched: dict[int, int] = {}
+        self._where = self._pool.copy()
+        """In which pool each job is once the plan is carried out, int64[J], or -1."""
+        self._placed = np.zeros(len(self._movable), np.bool_)
+        """Who starts somewhere, or goes elsewhere, by this plan."""
 
     # --- what is over ---------------------------------------------------------------------------
 
@@ -151,7 +155,7 @@ class Placing:
             LaunchOrdered(detail.id, detail.attempt + 1, workers, slices, waits, resume)
         )
         self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
-        self._launched[job] = int(self.snapshot.fleet.pool[packed[0].node])
+        self._settle_in(job, packed[0].node)
         self.limits.count(job, int(self.running[job]))
         return True
 
@@ -325,17 +329,20 @@ class Placing:
             self.actions.append(
                 MigrateOrdered(detail.id, detail.attempt, workers, slices, waits, gains)
             )
+            self._settle_in(victim, packed[0].node)
             return True
         return False
 
     # --- towards a global allocation ------------------------------------------------------------
 
-    def pools(self) -> IntArray:
-        """Return each job's pool once the plan so far is carried out, int64[J], or -1."""
-        where = self._pool.copy()
-        for job, pool in self._launched.items():
-            where[job] = pool
-        return where
+    def after(self) -> Aftermath:
+        """Return where everybody is once the plan so far is carried out."""
+        kept = (self._pool >= 0) & (self.running > 0) & ~self._placed
+        return Aftermath(self.running.copy(), self._where.copy(), kept.astype(np.int64))
+
+    def _settle_in(self, job: int, row: int) -> None:
+        self._where[job] = self.snapshot.fleet.pool[row]
+        self._placed[job] = True
 
     def launch_in(self, job: int, pool: int, surplus: IntArray) -> bool:
         """Launch a waiting job in a pool, making room only by jobs of `surplus`.

@@ -27,8 +27,8 @@ def reallocate(placing: Placing, posed: Posed, solved: allocation.Allocation) ->
 
 def _running(placing: Placing, posed: Posed) -> IntArray:
     """Return the pool in which each member runs once the plan so far is carried out, or -1."""
-    pools = placing.pools()
-    return np.where(placing.running[posed.members] > 0, pools[posed.members], -1)
+    after = placing.after()
+    return np.where(after.running[posed.members] > 0, after.pool[posed.members], -1)
 
 
 def _surplus(placing: Placing, posed: Posed, gangs: IntArray) -> IntArray:

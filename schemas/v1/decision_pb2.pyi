@@ -57,19 +57,23 @@ class CycleOpened(_message.Message):
 
     CYCLE_FIELD_NUMBER: _builtins.int
     CUT_FIELD_NUMBER: _builtins.int
+    CUT_MS_FIELD_NUMBER: _builtins.int
     cycle: _builtins.int
     """numbered from 1"""
     cut: _builtins.int
     """position of the state the plan was made on"""
+    cut_ms: _builtins.int
+    """time at which the plan saw it; 0: that of this record"""
     def __init__(
         self,
         *,
         cycle: _builtins.int = ...,
         cut: _builtins.int = ...,
+        cut_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut", b"cut", "cycle", b"cycle"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut", b"cut", "cut_ms", b"cut_ms", "cycle", b"cycle"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from engine.invariants import broken
+from engine.planning import Plan, plan
 from engine.policies import POOL
 from engine.rules import CURRENT_RULES
 from engine.state import State
@@ -30,7 +31,7 @@ from schemas.ids import (
     TenantName,
 )
 from schemas.kinds import IoProfile, SkuKind, Tier
-from streams.host import Batch, Host
+from streams.host import Batch, Host, PendingCycle
 
 START_MS = 1_000_000_000
 TENANT = TenantName("acme")
@@ -113,6 +114,7 @@ class Stage:
         self.now_ms = START_MS
         self.ledger: list[bytes] = []
         self.told: dict[JobId, Directive] = {}
+        self._aside: tuple[PendingCycle, Plan] | None = None
         self.last: Batch = self._take(
             self.host.activate((RulesActivated(rules), PolicyActivated(policy)), self.now_ms)
         )
@@ -126,9 +128,33 @@ class Stage:
 
     def tell(self, *events: Event, after_ms: int = 0) -> Batch:
         """Let time pass, then let events arrive."""
+        if self._aside is not None:
+            return self.hear(*events, after_ms=after_ms)
         self.now_ms += after_ms
         arrived = [(publish(event), event) for event in events]
         self.last = self._take(self.host.step(arrived, self.now_ms, retry=True))
+        return self.last
+
+    def hear(self, *events: Event, after_ms: int = 0) -> Batch:
+        """Let time pass, then let events arrive; plan nothing."""
+        self.now_ms += after_ms
+        arrived = [(publish(event), event) for event in events]
+        self.last = self._take(self.host.admit(arrived, self.now_ms))
+        return self.last
+
+    def plan_aside(self) -> bool:
+        """Make a plan and keep it, as a slow planner would; events only come in until it lands."""
+        pending = None if self._aside else self.host.open_cycle(self.now_ms, retry=True)
+        if pending is not None:
+            self._aside = pending, plan(pending.snapshot)
+        return pending is not None
+
+    def land(self, after_ms: int = 0) -> Batch:
+        """Record what still holds of the plan that was kept, if there is one."""
+        aside, self._aside = self._aside, None
+        self.now_ms += after_ms
+        if aside is not None:
+            self.last = self._take(self.host.close_cycle(*aside, self.now_ms))
         return self.last
 
     def wait(self, ms: int = 60_000) -> Batch:

@@ -59,6 +59,16 @@ class EngineMachine(RuleBasedStateMachine):
         """Time passes."""
         self.stage.wait(minutes * 60_000)
 
+    @rule()
+    def plan_aside(self) -> None:
+        """A plan is begun on the state as it is, and events go on."""
+        self.stage.plan_aside()
+
+    @rule(seconds=st.sampled_from([0, 1, 600]))
+    def land(self, seconds: int) -> None:
+        """The plan meets what has happened since."""
+        self.stage.land(seconds * 1_000)
+
     @rule(data=st.data())
     def answer_one(self, data: st.DataObject) -> None:
         """One agent answers what it was told."""

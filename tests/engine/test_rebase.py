@@ -49,7 +49,7 @@ def test_a_plan_for_an_unchanged_head_is_applied_whole() -> None:
     """With nothing in between, nothing is dropped."""
     stage, made = pending_plan()
     assert [type(action) for action in made.actions] == [SuspendOrdered, LaunchOrdered]
-    assert rebase(stage.state, made) == Rebased(made.actions, ())
+    assert rebase(stage.state, made) == Rebased(made.actions, (), made.verdicts)
     carried_out(stage, made, rebase(stage.state, made))
 
 
@@ -96,6 +96,6 @@ def test_an_unrelated_change_drops_nothing() -> None:
     stage, made = pending_plan()
     happen(stage, jobs.JobSubmitted(job("later", 1)))
     rebased = rebase(stage.state, made)
-    assert rebased == Rebased(made.actions, ())
+    assert rebased == Rebased(made.actions, (), made.verdicts)
     carried_out(stage, made, rebased)
     assert stage.state.jobs[MINE.id].phase is Phase.CLAIMED

@@ -104,6 +104,19 @@ PROFILE = serving.RequestProfile(
     reused_prefix_tokens=900_000,
     latency_p50_ms=320,
     latency_p99_ms=2_100,
+    source="request.events.main/3/gw-1",
+)
+SERVED = serving.RequestServed(
+    deployment=DeploymentId("acme/chat@2"),
+    origin_region=RegionName("west"),
+    gateway="gw-1",
+    boot=1_767_225_000_000,
+    sequence=48_213,
+    served_ms=1_767_225_612_345,
+    prompt_tokens=370,
+    output_tokens=130,
+    reused_prefix_tokens=166,
+    latency_ms=421,
 )
 POLICY = decisions.Policy(
     name="pool",
@@ -179,6 +192,7 @@ _FLEET: tuple[Event, ...] = (
     fleet.DeviceChanged(NodeName("west-1.n-042"), 7, 2, usable=True),
     fleet.DeviceRemoved(NodeName("west-1.n-042"), 7, 3),
     fleet.NodeHealthReported(NodeName("west-1.n-042"), 9, NodeHealth.DRAINING, "ECC errors"),
+    fleet.NodeHeartbeat(NodeName("west-1.n-042"), 1_767_225_000_000, 61, 1_767_225_610_000, 2),
 )
 _TENANTS: tuple[Event, ...] = (
     tenants.TenantDeclared(TENANT),
@@ -211,9 +225,10 @@ _SERVING: tuple[Event, ...] = (
     serving.DeploymentChanged(structs.replace(DEPLOYMENT, generation=3, api=ApiKind.PAYGO)),
     serving.DeploymentRemoved(TenantName("acme"), "chat", 4),
     serving.RequestProfileObserved(PROFILE),
+    SERVED,
 )
 _DECISIONS: tuple[Event, ...] = (
-    decisions.CycleOpened(9, 76),
+    decisions.CycleOpened(9, 76, 1_506_816_000_000),
     decisions.LaunchOrdered(ID, 1, 4, SLICES, (OTHER,), resume=True),
     decisions.SuspendOrdered(OTHER, 2, ID),
     decisions.MigrateOrdered(OTHER, 2, 4, SLICES, (ID,), ID),
