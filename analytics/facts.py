@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from schemas.catalogue import CATALOGUE, EventType
+from schemas.catalogue import RECORDED, EventType
 from schemas.kinds import ApiKind, IoProfile, NodeHealth, SkuKind, Span, Tier
 from schemas.reasons import WORDING, Drop, Reason, Rejection, Rule
 
@@ -48,7 +48,7 @@ def fact_name(entry: EventType) -> str:
 
 def fact_statements() -> list[str]:
     """Return the statements that create the typed views, over the table `records`."""
-    return [_fact_statement(entry) for entry in CATALOGUE]
+    return [_fact_statement(entry) for entry in RECORDED]
 
 
 def _fact_statement(entry: EventType) -> str:

@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 from analytics.catalogue import View, views
 from analytics.database import open_history
 from analytics.facts import fact_name
-from schemas.catalogue import CATALOGUE
+from schemas.catalogue import RECORDED
 
 INTRODUCTION = """\
 # Views
@@ -53,7 +53,7 @@ def page(history: DuckDBPyConnection) -> str:
     # What is asked first, the steps between last.
     ordered = sorted(views(), key=lambda view: "." in view.name)
     index = ["| ask | one row per |", "|---|---|", *map(_index_row, ordered)]
-    facts = [f"- `fact.{fact_name(entry)}`: {entry.ce_type}" for entry in CATALOGUE]
+    facts = [f"- `fact.{fact_name(entry)}`: {entry.ce_type}" for entry in RECORDED]
     parts = [INTRODUCTION, "\n".join(index) + "\n", *(_section(v, history) for v in ordered)]
     return "\n".join([*parts, FACTS + "\n".join(facts) + "\n"])
 

@@ -90,6 +90,9 @@ def _decide_rest(state: State, event: Event) -> Outcome:  # noqa: PLR0911  # a t
                 BY_EVENT[type(event)].ce_type,
                 "only an operator activates policy and rules, by the command line",
             )
+        case fleet.NodeHeartbeat() | serving.RequestServed():
+            rule = "raw events are for intake, which folds them; publish them on a broker's topic"
+            return reject(Rejection.NOT_SERVED, "ce_type", BY_EVENT[type(event)].ce_type, rule)
         case (
             serving.DeploymentDeclared()
             | serving.DeploymentChanged()

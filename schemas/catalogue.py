@@ -33,16 +33,21 @@ class Family(StrEnum):
 
 
 class EventType(Struct, frozen=True):
-    """One event type: `ce_type` on the wire, `event` in the domain, `message` in the contract."""
+    """One event type: `ce_type` on the wire, `event` in the domain, `message` in the contract.
+
+    A `raw` event comes so often that it is for intake only: intake folds many of them into one of
+    another type, `decide` refuses them, and the ledger never carries them.
+    """
 
     ce_type: str
     family: Family
     event: type[Event]
     message: str
+    raw: bool = False
 
 
-def _entry(ce_type: str, family: Family, event: type[Event]) -> EventType:
-    return EventType(ce_type, family, event, event.__name__)
+def _entry(ce_type: str, family: Family, event: type[Event], *, raw: bool = False) -> EventType:
+    return EventType(ce_type, family, event, event.__name__, raw)
 
 
 CATALOGUE: tuple[EventType, ...] = (
@@ -65,6 +70,7 @@ CATALOGUE: tuple[EventType, ...] = (
     _entry("singlepool.fleet.device.changed.v1", Family.FLEET, fleet.DeviceChanged),
     _entry("singlepool.fleet.device.removed.v1", Family.FLEET, fleet.DeviceRemoved),
     _entry("singlepool.fleet.node_health.reported.v1", Family.FLEET, fleet.NodeHealthReported),
+    _entry("singlepool.fleet.node_heartbeat.v1", Family.FLEET, fleet.NodeHeartbeat, raw=True),
     _entry("singlepool.tenant.tenant.declared.v1", Family.TENANT, tenants.TenantDeclared),
     _entry("singlepool.tenant.tenant.changed.v1", Family.TENANT, tenants.TenantChanged),
     _entry("singlepool.tenant.tenant.removed.v1", Family.TENANT, tenants.TenantRemoved),
@@ -95,6 +101,7 @@ CATALOGUE: tuple[EventType, ...] = (
         Family.SERVING,
         serving.RequestProfileObserved,
     ),
+    _entry("singlepool.serving.request_served.v1", Family.SERVING, serving.RequestServed, raw=True),
     _entry("singlepool.decision.cycle_opened.v1", Family.DECISION, decisions.CycleOpened),
     _entry("singlepool.decision.launch_ordered.v1", Family.DECISION, decisions.LaunchOrdered),
     _entry("singlepool.decision.suspend_ordered.v1", Family.DECISION, decisions.SuspendOrdered),
@@ -113,3 +120,5 @@ CATALOGUE: tuple[EventType, ...] = (
 
 BY_CE_TYPE: Mapping[str, EventType] = MappingProxyType({e.ce_type: e for e in CATALOGUE})
 BY_EVENT: Mapping[type[Event], EventType] = MappingProxyType({e.event: e for e in CATALOGUE})
+RECORDED: tuple[EventType, ...] = tuple(e for e in CATALOGUE if not e.raw)
+"""What a ledger can carry, and so what a history can hold."""

@@ -197,12 +197,22 @@ class DeviceRemoved(Struct, frozen=True):
 
 
 class NodeHealthReported(Struct, frozen=True):
-    """A health monitor's word on a node; `sequence` rises per node."""
+    """A health monitor's word on a node; `sequence` rises per node, over all that report on it."""
 
     node: NodeName
     sequence: int
     health: NodeHealth
     detail: str = ""
+
+
+class NodeHeartbeat(Struct, frozen=True):
+    """A node's agent is alive: raw, folded by intake into health reports."""
+
+    node: NodeName
+    boot: int
+    sequence: int
+    sent_ms: int
+    device_errors: int = 0
 
 
 FleetEvent = (
@@ -225,4 +235,5 @@ FleetEvent = (
     | DeviceChanged
     | DeviceRemoved
     | NodeHealthReported
+    | NodeHeartbeat
 )

@@ -20,7 +20,7 @@ class Deployment(Struct, frozen=True):
 
 
 class RequestProfile(Struct, frozen=True):
-    """One window of a deployment's requests from one region."""
+    """One window of a deployment's requests from one region, as one source counted them."""
 
     deployment: DeploymentId
     origin_region: RegionName
@@ -32,6 +32,7 @@ class RequestProfile(Struct, frozen=True):
     reused_prefix_tokens: int
     latency_p50_ms: int
     latency_p99_ms: int
+    source: str
 
 
 class DeploymentDeclared(Struct, frozen=True):
@@ -55,9 +56,30 @@ class DeploymentRemoved(Struct, frozen=True):
 
 
 class RequestProfileObserved(Struct, frozen=True):
-    """One window of requests; a later one for the same window replaces it."""
+    """One window of requests; one with more requests replaces it."""
 
     profile: RequestProfile
 
 
-ServingEvent = DeploymentDeclared | DeploymentChanged | DeploymentRemoved | RequestProfileObserved
+class RequestServed(Struct, frozen=True):
+    """A gateway answered a request: raw, folded by intake into windows."""
+
+    deployment: DeploymentId
+    origin_region: RegionName
+    gateway: str
+    boot: int
+    sequence: int
+    served_ms: int
+    prompt_tokens: int
+    output_tokens: int
+    reused_prefix_tokens: int
+    latency_ms: int
+
+
+ServingEvent = (
+    DeploymentDeclared
+    | DeploymentChanged
+    | DeploymentRemoved
+    | RequestProfileObserved
+    | RequestServed
+)

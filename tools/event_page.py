@@ -23,8 +23,8 @@ DOMAIN = (fleet, tenants, jobs, serving, decisions, directives, records)
 DIRECTIVES = "schemas/v1/directive.proto"
 
 # What a natural key is made of: which entity, and which of its steps.
-ENTITY = ("tenant", "name", "node", "job", "deployment", "origin_region")
-STEP = ("generation", "attempt", "checkpoint", "resize", "sequence", "window_start_ms")
+ENTITY = ("tenant", "name", "node", "job", "deployment", "origin_region", "gateway", "source")
+STEP = ("generation", "attempt", "checkpoint", "resize", "boot", "sequence", "window_start_ms")
 
 # A unit is the end of a field's name.
 UNITS = {
@@ -51,6 +51,11 @@ ends its name. Times are milliseconds since 1970-01-01T00:00:00Z.
 The **natural key** says when an event counts: entity first, then the step that rises. The fold
 judges it by itself; a lower or equal step is a duplicate and changes nothing, so publish as often
 as you like.
+"""
+
+RAW = """\
+**Raw**: for intake only, which folds many of these into one event of another type
+(`docs/intake.md`). The engine refuses it and the ledger never carries it.
 """
 
 DECISION_KEY = "its position in the ledger, which only the engine appends to"
@@ -99,9 +104,9 @@ def natural_key(entry: EventType, contract: ContractText) -> str:
             f"{entry.ce_type} names no entity: none of {', '.join(ENTITY)} is in its payload"
         )
         raise UndocumentedError(complaint)
-    step = [f"`{path}{name}`" for name in STEP if name in names]
-    source = ["`ce_source`"] if "window_start_ms" in names else []
-    return ", ".join([*entity, *source, *step])
+    steps = (*STEP, "requests") if "window_start_ms" in names else STEP
+    step = [f"`{path}{name}`" for name in steps if name in names]
+    return ", ".join([*entity, *step])
 
 
 def _overview(entries: list[EventType]) -> str:
@@ -113,7 +118,8 @@ def _overview(entries: list[EventType]) -> str:
 def _event(entry: EventType, contract: ContractText) -> str:
     title = f"### {entry.ce_type}\n"
     facts = f"Message `{entry.message}`. Natural key: {natural_key(entry, contract)}.\n"
-    return "\n".join([title, _body(contract.messages[entry.message]), facts])
+    raw = [RAW] if entry.raw else []
+    return "\n".join([title, _body(contract.messages[entry.message]), *raw, facts])
 
 
 def _body(message: MessageText) -> str:

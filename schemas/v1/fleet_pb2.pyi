@@ -716,7 +716,9 @@ Global___DeviceRemoved: _TypeAlias = DeviceRemoved  # noqa: Y015
 
 @_typing.final
 class NodeHealthReported(_message.Message):
-    """What a health monitor says of a node. `sequence` rises per node."""
+    """What a health monitor says of a node. `sequence` rises per node over all that report on it; where a node also sends
+    beats, intake reports on it too and numbers by milliseconds since 1970, so a monitor there must do the same.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -743,3 +745,40 @@ class NodeHealthReported(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeHealthReported: _TypeAlias = NodeHealthReported  # noqa: Y015
+
+@_typing.final
+class NodeHeartbeat(_message.Message):
+    """One beat of a node's agent. Raw: intake folds beats into NodeHealthReported, and the ledger never carries them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    BOOT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    SENT_MS_FIELD_NUMBER: _builtins.int
+    DEVICE_ERRORS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    boot: _builtins.int
+    """rises with each start of the agent; the time of its start will do"""
+    sequence: _builtins.int
+    """rises with each beat since the boot, from 1"""
+    sent_ms: _builtins.int
+    """the agent's clock; data, never what intake measures silence by"""
+    device_errors: _builtins.int
+    """uncorrectable errors of the node's devices since the boot"""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        boot: _builtins.int = ...,
+        sequence: _builtins.int = ...,
+        sent_ms: _builtins.int = ...,
+        device_errors: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot", b"boot", "device_errors", b"device_errors", "node", b"node", "sent_ms", b"sent_ms", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeHeartbeat: _TypeAlias = NodeHeartbeat  # noqa: Y015

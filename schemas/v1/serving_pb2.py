@@ -24,25 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18schemas/v1/serving.proto\x12\rsinglepool.v1\"\xa2\x01\n\nDeployment\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x0c\n\x04team\x18\x04 \x01(\t\x12#\n\x03\x61pi\x18\x05 \x01(\x0e\x32\x16.singlepool.v1.ApiKind\x12\r\n\x05model\x18\x06 \x01(\t\x12 \n\x18provisioned_tokens_per_s\x18\x07 \x01(\x03\"\xf5\x01\n\x0eRequestProfile\x12\x12\n\ndeployment\x18\x01 \x01(\t\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x17\n\x0fwindow_start_ms\x18\x03 \x01(\x03\x12\x11\n\twindow_ms\x18\x04 \x01(\x03\x12\x10\n\x08requests\x18\x05 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x06 \x01(\x03\x12\x15\n\routput_tokens\x18\x07 \x01(\x03\x12\x1c\n\x14reused_prefix_tokens\x18\x08 \x01(\x03\x12\x16\n\x0elatency_p50_ms\x18\t \x01(\x03\x12\x16\n\x0elatency_p99_ms\x18\n \x01(\x03\"C\n\x12\x44\x65ploymentDeclared\x12-\n\ndeployment\x18\x01 \x01(\x0b\x32\x19.singlepool.v1.Deployment\"B\n\x11\x44\x65ploymentChanged\x12-\n\ndeployment\x18\x01 \x01(\x0b\x32\x19.singlepool.v1.Deployment\"E\n\x11\x44\x65ploymentRemoved\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"H\n\x16RequestProfileObserved\x12.\n\x07profile\x18\x01 \x01(\x0b\x32\x1d.singlepool.v1.RequestProfile*i\n\x07\x41piKind\x12\x18\n\x14\x41PI_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PI_KIND_PROVISIONED\x10\x01\x12\x12\n\x0e\x41PI_KIND_PAYGO\x10\x02\x12\x16\n\x12\x41PI_KIND_DEDICATED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18schemas/v1/serving.proto\x12\rsinglepool.v1\"\xa2\x01\n\nDeployment\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x0c\n\x04team\x18\x04 \x01(\t\x12#\n\x03\x61pi\x18\x05 \x01(\x0e\x32\x16.singlepool.v1.ApiKind\x12\r\n\x05model\x18\x06 \x01(\t\x12 \n\x18provisioned_tokens_per_s\x18\x07 \x01(\x03\"\x85\x02\n\x0eRequestProfile\x12\x12\n\ndeployment\x18\x01 \x01(\t\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x17\n\x0fwindow_start_ms\x18\x03 \x01(\x03\x12\x11\n\twindow_ms\x18\x04 \x01(\x03\x12\x10\n\x08requests\x18\x05 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x06 \x01(\x03\x12\x15\n\routput_tokens\x18\x07 \x01(\x03\x12\x1c\n\x14reused_prefix_tokens\x18\x08 \x01(\x03\x12\x16\n\x0elatency_p50_ms\x18\t \x01(\x03\x12\x16\n\x0elatency_p99_ms\x18\n \x01(\x03\x12\x0e\n\x06source\x18\x0b \x01(\t\"C\n\x12\x44\x65ploymentDeclared\x12-\n\ndeployment\x18\x01 \x01(\x0b\x32\x19.singlepool.v1.Deployment\"B\n\x11\x44\x65ploymentChanged\x12-\n\ndeployment\x18\x01 \x01(\x0b\x32\x19.singlepool.v1.Deployment\"E\n\x11\x44\x65ploymentRemoved\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"H\n\x16RequestProfileObserved\x12.\n\x07profile\x18\x01 \x01(\x0b\x32\x1d.singlepool.v1.RequestProfile\"\xde\x01\n\rRequestServed\x12\x12\n\ndeployment\x18\x01 \x01(\t\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x0f\n\x07gateway\x18\x03 \x01(\t\x12\x0c\n\x04\x62oot\x18\x04 \x01(\x03\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x12\x11\n\tserved_ms\x18\x06 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x07 \x01(\x03\x12\x15\n\routput_tokens\x18\x08 \x01(\x03\x12\x1c\n\x14reused_prefix_tokens\x18\t \x01(\x03\x12\x12\n\nlatency_ms\x18\n \x01(\x03*i\n\x07\x41piKind\x12\x18\n\x14\x41PI_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PI_KIND_PROVISIONED\x10\x01\x12\x12\n\x0e\x41PI_KIND_PAYGO\x10\x02\x12\x16\n\x12\x41PI_KIND_DEDICATED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schemas.v1.serving_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APIKIND']._serialized_start=738
-  _globals['_APIKIND']._serialized_end=843
+  _globals['_APIKIND']._serialized_start=979
+  _globals['_APIKIND']._serialized_end=1084
   _globals['_DEPLOYMENT']._serialized_start=44
   _globals['_DEPLOYMENT']._serialized_end=206
   _globals['_REQUESTPROFILE']._serialized_start=209
-  _globals['_REQUESTPROFILE']._serialized_end=454
-  _globals['_DEPLOYMENTDECLARED']._serialized_start=456
-  _globals['_DEPLOYMENTDECLARED']._serialized_end=523
-  _globals['_DEPLOYMENTCHANGED']._serialized_start=525
-  _globals['_DEPLOYMENTCHANGED']._serialized_end=591
-  _globals['_DEPLOYMENTREMOVED']._serialized_start=593
-  _globals['_DEPLOYMENTREMOVED']._serialized_end=662
-  _globals['_REQUESTPROFILEOBSERVED']._serialized_start=664
-  _globals['_REQUESTPROFILEOBSERVED']._serialized_end=736
+  _globals['_REQUESTPROFILE']._serialized_end=470
+  _globals['_DEPLOYMENTDECLARED']._serialized_start=472
+  _globals['_DEPLOYMENTDECLARED']._serialized_end=539
+  _globals['_DEPLOYMENTCHANGED']._serialized_start=541
+  _globals['_DEPLOYMENTCHANGED']._serialized_end=607
+  _globals['_DEPLOYMENTREMOVED']._serialized_start=609
+  _globals['_DEPLOYMENTREMOVED']._serialized_end=678
+  _globals['_REQUESTPROFILEOBSERVED']._serialized_start=680
+  _globals['_REQUESTPROFILEOBSERVED']._serialized_end=752
+  _globals['_REQUESTSERVED']._serialized_start=755
+  _globals['_REQUESTSERVED']._serialized_end=977
 # @@protoc_insertion_point(module_scope)

@@ -75,7 +75,9 @@ Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
 
 @_typing.final
 class RequestProfile(_message.Message):
-    """One window of a deployment's requests from one region and source; a later one for the same window replaces it."""
+    """One window of a deployment's requests from one region and source. One with more requests replaces what came before for the
+    same window; one with as many or fewer is a duplicate.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -89,6 +91,7 @@ class RequestProfile(_message.Message):
     REUSED_PREFIX_TOKENS_FIELD_NUMBER: _builtins.int
     LATENCY_P50_MS_FIELD_NUMBER: _builtins.int
     LATENCY_P99_MS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     """tenant/name@generation"""
     origin_region: _builtins.str
@@ -100,6 +103,8 @@ class RequestProfile(_message.Message):
     reused_prefix_tokens: _builtins.int
     latency_p50_ms: _builtins.int
     latency_p99_ms: _builtins.int
+    source: _builtins.str
+    """who counted; windows of different sources add up, those of one replace"""
     def __init__(
         self,
         *,
@@ -113,10 +118,11 @@ class RequestProfile(_message.Message):
         reused_prefix_tokens: _builtins.int = ...,
         latency_p50_ms: _builtins.int = ...,
         latency_p99_ms: _builtins.int = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "latency_p50_ms", b"latency_p50_ms", "latency_p99_ms", b"latency_p99_ms", "origin_region", b"origin_region", "output_tokens", b"output_tokens", "prompt_tokens", b"prompt_tokens", "requests", b"requests", "reused_prefix_tokens", b"reused_prefix_tokens", "window_ms", b"window_ms", "window_start_ms", b"window_start_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "latency_p50_ms", b"latency_p50_ms", "latency_p99_ms", b"latency_p99_ms", "origin_region", b"origin_region", "output_tokens", b"output_tokens", "prompt_tokens", b"prompt_tokens", "requests", b"requests", "reused_prefix_tokens", b"reused_prefix_tokens", "source", b"source", "window_ms", b"window_ms", "window_start_ms", b"window_start_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,3 +212,59 @@ class RequestProfileObserved(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestProfileObserved: _TypeAlias = RequestProfileObserved  # noqa: Y015
+
+@_typing.final
+class RequestServed(_message.Message):
+    """One request that a gateway has answered. Raw: intake folds requests into RequestProfileObserved, and the ledger never
+    carries them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    ORIGIN_REGION_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    BOOT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    SERVED_MS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REUSED_PREFIX_TOKENS_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    """tenant/name@generation"""
+    origin_region: _builtins.str
+    gateway: _builtins.str
+    """who answered"""
+    boot: _builtins.int
+    """rises with each start of the gateway; the time of its start will do"""
+    sequence: _builtins.int
+    """rises with each request of the gateway since the boot, from 1"""
+    served_ms: _builtins.int
+    """when it was answered, by the gateway's clock; chooses the window"""
+    prompt_tokens: _builtins.int
+    output_tokens: _builtins.int
+    reused_prefix_tokens: _builtins.int
+    """of the prompt's, those found in a cache"""
+    latency_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        origin_region: _builtins.str = ...,
+        gateway: _builtins.str = ...,
+        boot: _builtins.int = ...,
+        sequence: _builtins.int = ...,
+        served_ms: _builtins.int = ...,
+        prompt_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        reused_prefix_tokens: _builtins.int = ...,
+        latency_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot", b"boot", "deployment", b"deployment", "gateway", b"gateway", "latency_ms", b"latency_ms", "origin_region", b"origin_region", "output_tokens", b"output_tokens", "prompt_tokens", b"prompt_tokens", "reused_prefix_tokens", b"reused_prefix_tokens", "sequence", b"sequence", "served_ms", b"served_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestServed: _TypeAlias = RequestServed  # noqa: Y015

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from schemas.catalogue import CATALOGUE, Event, Family
 from schemas.errors import CallerError
-from schemas.ids import JobId
+from schemas.ids import DeploymentId, JobId
 from schemas.serving import Deployment
 from streams.sources import UPSTREAM, tenant_of
 
@@ -58,7 +58,7 @@ def _deployment(struct: type[Struct], field: str, hint: object) -> _Spell:
             for part in ("tenant", "name")
         )
         return lambda event: f"{tenant(event)}/{name(event)}"
-    named = attrgetter(f"{field}.deployment")
+    named = attrgetter(field if hint is DeploymentId else f"{field}.deployment")
     return lambda event: str(named(event)).partition("@")[0]
 
 

@@ -15,7 +15,7 @@ from streams.kafka.keys import key_of
 from tests.schemas.samples import SAMPLES
 
 NODE, ACME = NodeName("n-1"), TenantName("acme")
-PROFILE = RequestProfile(DeploymentId("acme/chat@3"), RegionName("r"), 0, 1, 1, 1, 1, 1, 1, 1)
+PROFILE = RequestProfile(DeploymentId("acme/chat@3"), RegionName("r"), 0, 1, 1, 1, 1, 1, 1, 1, "gw")
 
 
 @pytest.mark.parametrize(

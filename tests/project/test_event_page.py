@@ -42,7 +42,14 @@ def test_every_link_has_its_target(contract: ContractText) -> None:
         ("singlepool.fleet.region.removed.v1", "`name`, `generation`"),
         (
             "singlepool.serving.request_profile.observed.v1",
-            "`profile.deployment`, `profile.origin_region`, `ce_source`, `profile.window_start_ms`",
+            (
+                "`profile.deployment`, `profile.origin_region`, `profile.source`, "
+                "`profile.window_start_ms`, `profile.requests`"
+            ),
+        ),
+        (
+            "singlepool.serving.request_served.v1",
+            "`deployment`, `origin_region`, `gateway`, `boot`, `sequence`",
         ),
     ],
 )

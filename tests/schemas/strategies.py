@@ -103,6 +103,8 @@ def _valid_struct(struct: type[Struct]) -> Any_:
     fields = {name: _valid_value(hints[name]) for name in struct.__struct_fields__}
     if struct is jobs.Job:
         fields["workers_max"] = st.integers(1_000, 2_000)
+    if struct is serving.RequestServed:
+        fields["prompt_tokens"] = st.integers(1_000, 2_000)
     if struct is serving.RequestProfile:
         fields["prompt_tokens"] = fields["latency_p99_ms"] = st.integers(1_000, 2_000)
     return st.builds(struct, **fields)
