@@ -34,6 +34,11 @@ app.command("compose.commands:show_version", name="version")
 archive = App(name="archive", help="The archive of a ledger.")
 archive.command("compose.commands:archive_verify", name="verify")
 app.command(archive)
+broker = App(name="broker", help="A real Kafka broker on this machine's JVM.")
+broker.command("compose.broker.commands:up", name="up")
+broker.command("compose.broker.commands:down", name="down")
+broker.command("compose.broker.commands:status", name="status")
+app.command(broker)
 
 
 def main() -> None:

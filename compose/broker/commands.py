@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that run a broker on the JVM."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from analytics.tables import Grid, Output, show
+from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, save, saved
+from compose.broker.nodes import pid_of, start, stop
+from compose.places import DEFAULT_HOME
+
+BROKER_HOME = DEFAULT_HOME / "broker"
+PORT = 9092
+_FAILED = 1
+
+
+def up(
+    *,
+    home: Path = BROKER_HOME,
+    nodes: Literal[1, 3] = 1,
+    port: int = PORT,
+    tls: bool = False,
+    output: Output = Output.TABLE,
+) -> None:
+    """Start a real Kafka broker on this machine, or what of it does not run.
+
+    Example: singlepool broker up --nodes 3
+
+    Parameters
+    ----------
+    home: the broker's folder; one that is there already keeps its nodes, ports and records.
+    nodes: 1, or 3 to see replication at work.
+    port: the first port; as many follow for more nodes, then as many for their controllers.
+    tls: mutual TLS, with certificates made on the spot below the folder.
+    """
+    layout = saved(home)
+    if layout is None:
+        layout = new_layout(nodes, port, tls=tls)
+        save(layout, home)
+    elif (len(layout.nodes), layout.tls) != (nodes, tls):
+        was = f"--nodes {len(layout.nodes)}{' --tls' if layout.tls else ''}"
+        msg = f"{home} holds a broker made by {was}; ask for that, or name another folder: --home"
+        raise NoBrokerError(msg)
+    start(home, layout)
+    _show(home, layout, output)
+
+
+def down(*, home: Path = BROKER_HOME) -> None:
+    """Stop a broker; its records stay in its folder.
+
+    Example: singlepool broker down
+
+    Parameters
+    ----------
+    home: the broker's folder.
+    """
+    stop(home, existing(home).nodes)
+
+
+def status(*, home: Path = BROKER_HOME, output: Output = Output.TABLE) -> None:
+    """Show a broker's nodes; the exit code is 0 only while all of them run.
+
+    Example: singlepool broker status
+
+    Parameters
+    ----------
+    home: the broker's folder.
+    """
+    layout = existing(home)
+    _show(home, layout, output)
+    if any(pid_of(home, node) is None for node in layout.nodes):
+        sys.exit(_FAILED)
+
+
+def _show(home: Path, layout: Layout, output: Output) -> None:
+    rows = tuple(
+        (node.number, f"{layout.bootstrap.split(',')[at]}", pid_of(home, node) or "down")
+        for at, node in enumerate(layout.nodes)
+    )
+    show(Grid(("node", "address", "process"), rows, f"broker in {home}"), output, Console())
