@@ -180,7 +180,9 @@ FIELDS: Mapping[type[Struct], Mapping[str, Rules]] = MappingProxyType(
             milli=must.HELD_MILLI,
             workers=must.WORKERS,
         ),
-        decisions.CycleOpened: _fields(cycle=must.COUNTED, cut=must.INDEX),
+        decisions.CycleOpened: _fields(
+            cycle=must.COUNTED, cut=must.INDEX, cut_ms=must.INDEX
+        ),
         decisions.LaunchOrdered: {**_ATTEMPT, **_PLACED, **_AWAITED},
         decisions.SuspendOrdered: _ORDERED,
         decisions.MigrateOrdered: {**_ORDERED, **_PLACED, **_AWAITED},

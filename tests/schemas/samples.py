@@ -228,7 +228,7 @@ _SERVING: tuple[Event, ...] = (
     SERVED,
 )
 _DECISIONS: tuple[Event, ...] = (
-    decisions.CycleOpened(9, 76),
+    decisions.CycleOpened(9, 76, 1_506_816_000_000),
     decisions.LaunchOrdered(ID, 1, 4, SLICES, (OTHER,), resume=True),
     decisions.SuspendOrdered(OTHER, 2, ID),
     decisions.MigrateOrdered(OTHER, 2, 4, SLICES, (ID,), ID),
