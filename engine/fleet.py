@@ -19,7 +19,7 @@ class Fleet:
 
     Arrays are int64 per node row: `pool` and `domain` are indices; a pool is the nodes of one SKU
     in one cluster, and a gang stays in one pool, so that its workers are alike. `slots` counts
-    usable device slots, `usable` is 1 where new work may go.
+    usable device slots, `usable` is 1 where new work may go, `draining` where work is moved off.
     """
 
     version: int
@@ -32,6 +32,7 @@ class Fleet:
     domain: IntArray
     slots: IntArray
     usable: IntArray
+    draining: IntArray
     attested_until_ms: IntArray
     confidential: IntArray
     shareable: IntArray

@@ -79,7 +79,7 @@ def facts(state: State, plan: Plan, rebased: Rebased, now_ms: int) -> judge.Snap
     if policy is None:
         msg = "a plan without a policy"
         raise InternalError(msg)
-    names, places = _touched(rebased)
+    names, places = _touched(state, rebased)
     found = {name: state.jobs[name] for name in names if name in state.jobs}
     teams = {job.spec.team_id for job in found.values()}
     # What counts against limits and reservations is O(all), so only where there are some.
@@ -103,7 +103,7 @@ def facts(state: State, plan: Plan, rebased: Rebased, now_ms: int) -> judge.Snap
     )
 
 
-def _touched(rebased: Rebased) -> tuple[dict[JobId, None], dict[NodeName, None]]:
+def _touched(state: State, rebased: Rebased) -> tuple[dict[JobId, None], dict[NodeName, None]]:
     jobs: dict[JobId, None] = {}
     nodes: dict[NodeName, None] = {}
     for action in rebased.applied:
@@ -114,6 +114,9 @@ def _touched(rebased: Rebased) -> tuple[dict[JobId, None], dict[NodeName, None]]
             jobs[action.gains] = None
         if isinstance(action, LaunchOrdered | MigrateOrdered | ResizeOrdered):
             nodes.update(dict.fromkeys(piece.node for piece in action.slices))
+        if isinstance(action, SuspendOrdered | MigrateOrdered) and action.gains == action.job:
+            left = state.jobs[action.job].slices  # whether it must leave is read off its nodes
+            nodes.update(dict.fromkeys(piece.node for piece in left))
     return jobs, nodes
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.fleet import Fleet
-from engine.state import Kind, State, policy_at_cut
+from engine.state import Kind, State, is_draining, policy_at_cut
 from engine.table_rows import current_rows
 from engine.tables import COLUMN, IntArray, JobDetail
 from schemas.decisions import Policy
@@ -125,6 +125,7 @@ def _fleet(state: State) -> Fleet:
         domain=table.place[:count, 0].copy(),
         slots=np.array(slots, np.int64),
         usable=table.usable[:count].copy(),
+        draining=np.array([is_draining(state.nodes[s.name]) for s in specs], np.int64),
         attested_until_ms=np.array([s.attested_until_ms for s in specs], np.int64),
         confidential=np.array(
             [s.sku in state.skus and state.skus[s.sku].confidential for s in specs], np.int64

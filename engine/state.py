@@ -14,6 +14,7 @@ from engine.rules import RULES, Rules
 from engine.tables import JobTable, NodeTable
 from schemas.decisions import EventParked, Policy, Slice
 from schemas.directives import Directive
+from schemas.errors import InternalError
 from schemas.fleet import Cluster, Domain, Node, Region, Sku
 from schemas.ids import (
     ClusterName,
@@ -183,6 +184,23 @@ class State:
         taken = tuple(self.directives)
         self.directives.clear()
         return taken
+
+
+def policy_at_cut(state: State) -> Policy:
+    """Return the policy of a state that is a valid cut.
+
+    Raises `InternalError` inside a cycle's batch, and before the first policy.
+    """
+    if state.open_cycle or state.policy is None:
+        why = "a cycle is open" if state.open_cycle else "no policy is active"
+        msg = f"position {state.head} is no valid cut: {why}"
+        raise InternalError(msg)
+    return state.policy
+
+
+def is_draining(node: NodeState) -> bool:
+    """Whether a node is there and its work is to be moved off."""
+    return not node.gone and node.health is NodeHealth.DRAINING
 
 
 def takes_new_work(node: NodeState) -> bool:

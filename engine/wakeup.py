@@ -4,8 +4,10 @@
 A function of the state alone, so a restarted engine wakes at the same times.
 """
 
+import numpy as np
+
 from engine.phases import Phase
-from engine.state import State
+from engine.state import State, is_draining
 from engine.table_rows import current_rows
 from engine.tables import COLUMN
 
@@ -18,9 +20,19 @@ def someone_waits(state: State) -> bool:
     return bool(((phases == _QUEUED) | (phases == _SUSPENDED)).any())
 
 
-def anything_to_plan(state: State) -> bool:
-    """Whether a plan could do anything: somebody waits, is to be stopped, or could grow."""
-    if state.cancelled_holding or someone_waits(state):
+def someone_must_leave(state: State, now_ms: int) -> bool:
+    """Whether work stands where it may not stay: on a draining node, or no longer attested."""
+    table = state.node_table
+    closed = np.flatnonzero(table.usable[: len(table.names)] == 0).tolist()
+    draining = [n for row in closed if is_draining(n := state.nodes[table.names[row]])]
+    if any(not state.jobs[job].releasing for node in draining for job in node.holders):
+        return True
+    return any(end_ms <= now_ms for end_ms in _attestation_ends(state))
+
+
+def anything_to_plan(state: State, now_ms: int) -> bool:
+    """Whether a plan could do anything: somebody waits, is to stop or to leave, or could grow."""
+    if state.cancelled_holding or someone_waits(state) or someone_must_leave(state, now_ms):
         return True
     rows = current_rows(state)
     return bool((rows[:, COLUMN["workers"]] < rows[:, COLUMN["workers_max"]]).any())
@@ -40,8 +52,8 @@ def next_wakeup(state: State, now_ms: int) -> int | None:
     """Return when, after `now_ms`, the engine next has something to do by itself, or None.
 
     A change that waits for its period; a look at who still waits, once a period, where
-    time alone can change who may be moved; the deadline of a parked event; the end of
-    an attestation under confidential work.
+    time alone can change who may be moved, and at who should have left; the deadline of a
+    parked event; the end of an attestation under confidential work.
     """
     times = [parked.deadline_ms for parked in state.parked.values()]
     policy = state.policy
@@ -49,7 +61,8 @@ def next_wakeup(state: State, now_ms: int) -> int | None:
         first = state.memory.planned_ms + policy.period_ms
         if state.cycle_due and first > now_ms:
             times.append(first)
-        if policy.moves and someone_waits(state):
+        looks = policy.moves and someone_waits(state)
+        if looks or someone_must_leave(state, now_ms):
             periods = (now_ms - state.memory.planned_ms) // policy.period_ms + 1
             times.append(state.memory.planned_ms + periods * policy.period_ms)
     times.extend(_attestation_ends(state))
@@ -64,6 +77,6 @@ def _attestation_ends(state: State) -> list[int]:
     return [
         state.nodes[piece.node].spec.attested_until_ms
         for job in state.live_jobs()
-        if job.spec.constraints.confidential
+        if job.spec.constraints.confidential and job.phase in {Phase.STARTING, Phase.RUNNING}
         for piece in job.slices
     ]

@@ -19,7 +19,7 @@ from engine.outcomes import Duplicate, Fact, Parked, Rejected, reject
 from engine.planning import Plan, plan
 from engine.snapshot import Snapshot, cut
 from engine.state import State
-from engine.wakeup import anything_to_plan, cycle_due, someone_waits
+from engine.wakeup import anything_to_plan, cycle_due, someone_must_leave, someone_waits
 from schemas.catalogue import Event
 from schemas.codec import decode_event, encode_record, publish
 from schemas.decisions import EventParked, ParkedReleased, PolicyActivated, RulesActivated
@@ -97,8 +97,9 @@ class Host:
 
     def open_cycle(self, now_ms: int, *, retry: bool = False) -> PendingCycle | None:
         """Return a cut to plan on, or None where no cycle is due. Only between batches."""
-        due = cycle_due(self.state, now_ms) or (retry and someone_waits(self.state))
-        if not (due and anything_to_plan(self.state)):
+        state = self.state
+        again = retry and (someone_waits(state) or someone_must_leave(state, now_ms))
+        if not ((cycle_due(state, now_ms) or again) and anything_to_plan(state, now_ms)):
             return None
         return PendingCycle(cut(self.state, now_ms), self.digest.update(self.state))
 

@@ -87,15 +87,17 @@ def plan(snapshot: Snapshot) -> Plan:
     placing = Placing(snapshot, seen)
     # 2. Stop what was cancelled.
     placing.stop_cancelled()
-    # 3. Place who waits, in order, making room where it pays.
+    # 3. Move off who may not stay where it is.
+    placing.move_off()
+    # 4. Place who waits, in order, making room where it pays.
     placing.place_waiting()
-    # 4. Bound what any plan could be worth by the prices remembered; where the gap is too wide,
+    # 5. Bound what any plan could be worth by the prices remembered; where the gap is too wide,
     #    solve the global allocation and complete the plan towards it.
     posed = pose(snapshot, seen)
     proof = _bounded(snapshot, seen, placing, posed)
-    # 5. Let elastic gangs have what is left over.
+    # 6. Let elastic gangs have what is left over.
     placing.expand()
-    # 6. Say why the others wait.
+    # 7. Say why the others wait.
     verdicts = Verdicts(snapshot, seen, placing).changed()
     due = np.flatnonzero(seen.waiting & (seen.rank == Rank.RESERVED)).tolist()
     inside = np.flatnonzero(seen.reservation >= 0).tolist()

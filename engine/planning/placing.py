@@ -9,6 +9,7 @@ import numpy as np
 from engine.planning import costs
 from engine.planning.aftermath import Aftermath
 from engine.planning.ground import Ground
+from engine.planning.leaving import leaving
 from engine.planning.limits import Limits
 from engine.planning.view import BoolArray, Rank, View
 from engine.slices import merged, shrunk
@@ -74,6 +75,16 @@ class Placing:
             self._movable[i] = False
             self._moved[i] = True
             self.running[i] = 0
+
+    # --- who may not stay -----------------------------------------------------------------------
+
+    def move_off(self) -> None:
+        """Send work from where it may not stay to where there is room, or to wait."""
+        for job in leaving(self.snapshot, self.view).tolist():
+            self._movable[job] = False
+            self._moved[job] = True
+            if not self._migrate(job, self.snapshot.details[job].id):
+                self._suspend(job, self.snapshot.details[job].id)
 
     # --- who waits ------------------------------------------------------------------------------
 
@@ -282,16 +293,19 @@ class Placing:
 
     def _move_away(self, victim: int, keeps: int, gains: JobId) -> None:
         """Order a victim to shrink, to go elsewhere where there is room, or to wait."""
-        detail = self.snapshot.details[victim]
         self._movable[victim] = False
         self._moved[victim] = True
         if keeps:
             self._shrink(victim, keeps, gains)
             return
         if not self._migrate(victim, gains):
-            self.actions.append(SuspendOrdered(detail.id, detail.attempt, gains))
-            self.running[victim] = 0
-            self.limits.count(victim, -int(self.view.held[victim]))
+            self._suspend(victim, gains)
+
+    def _suspend(self, victim: int, gains: JobId) -> None:
+        detail = self.snapshot.details[victim]
+        self.actions.append(SuspendOrdered(detail.id, detail.attempt, gains))
+        self.running[victim] = 0
+        self.limits.count(victim, -int(self.view.held[victim]))
 
     def _shrunk(self, victim: int, keeps: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
         detail = self.snapshot.details[victim]
@@ -307,9 +321,9 @@ class Placing:
         self.limits.count(victim, int(self.running[victim] - self.view.held[victim]))
 
     def _migrate(self, victim: int, gains: JobId) -> bool:
-        """Send a victim to another group that has room for all its workers now.
+        """Send a victim to a group that has room for all its workers now.
 
-        Return whether there is one.
+        To another than its own, unless it leaves for its own sake. Return whether there is one.
         """
         kind = int(self._kind[victim])
         workers = int(self.snapshot.column("workers")[victim])
@@ -318,7 +332,7 @@ class Placing:
         here = int(self.ground.group_of(kind)[self.snapshot.fleet.rows[first]])
         roomy = np.flatnonzero(fits >= workers)
         for group in roomy[np.argsort(fits[roomy], kind="stable")].tolist():
-            if group == here:
+            if group == here and gains != self.snapshot.details[victim].id:
                 continue
             packed = self.ground.pack(kind, group, workers)
             if packed is None:
