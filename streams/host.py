@@ -39,10 +39,14 @@ class Refusal:
 
 @dataclass(slots=True)
 class Batch:
-    """What one step appends, atomically: records, and beside them what was refused."""
+    """What one step appends, atomically: records, and beside them what was refused.
+
+    `entries` are the records as values.
+    """
 
     start: int
     records: list[bytes] = field(default_factory=list)
+    entries: list[Record] = field(default_factory=list)
     facts: list[tuple[Published, Event]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     duplicates: int = 0
@@ -65,10 +69,10 @@ class Host:
     the host is ahead of the ledger and must be thrown away.
     """
 
-    def __init__(self, state: State, build: str) -> None:
-        """Go on from a state that is a valid cut."""
+    def __init__(self, state: State, build: str, digest: Digest | None = None) -> None:
+        """Go on from a state that is a valid cut, and from its digest where one was kept."""
         self.state = state
-        self.digest = Digest()
+        self.digest = Digest() if digest is None else digest
         self.claims_missed = 0
         self._build = build
         self._batch = Batch(state.head)
@@ -151,8 +155,10 @@ class Host:
         self, published: Published, event: Event, now_ms: int, cause: int | None = None
     ) -> int:
         position = self.state.head
+        record = Record(position, now_ms, event, cause)
         self._batch.records.append(encode_record(position, now_ms, published, cause))
-        evolve(self.state, Record(position, now_ms, event, cause))
+        self._batch.entries.append(record)
+        evolve(self.state, record)
         return position
 
     def record_own(self, event: Event, now_ms: int, cause: int | None = None) -> int:
