@@ -1,60 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line's root.
 
-Commands are named here and imported only when called, so that --help is quick.
-
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 a divergence or damage was found, 4 not found.
+Commands are named here and imported only when called, so that --help is quick. `compose.exits` says
+what the exit codes mean.
 """
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, Group
 
-FAILED, USAGE, DIVERGED, NOT_FOUND = 1, 2, 3, 4
+from compose.exits import Exit, NotFoundError
+from schemas.errors import CallerError, DecodeError, WorldError
+
+_PLAY, _PUBLISH, _ASK, _PROVE = (
+    Group(name, sort_key=at) for at, name in enumerate(("Play", "Publish", "Ask", "Replay, check"))
+)
+_BROKEN_PIPE = 128 + 13
+_INTERRUPTED = 128 + 2
 
 app = App(
     name="singlepool",
     help="One scheduler for one global fleet: play, ask, replay.",
+    help_epilogue=(
+        "Every command takes --output table|json|ndjson|csv. Exit codes: 0 done, 1 failed, "
+        "2 wrong use, 3 a divergence or damage was found, 4 not found."
+    ),
     version=lambda: version("singlepool"),
     version_flags=["--version"],
 )
-app.command("compose.demo:demo", name="demo")
-app.command("compose.commands:run", name="run")
-app.command("compose.commands:publish", name="publish")
-app.command("compose.commands:rejected", name="rejected")
-app.command("compose.commands:fleet", name="fleet")
-app.command("compose.commands:queue", name="queue")
-app.command("compose.commands:job", name="job")
-app.command("compose.commands:explain", name="explain")
-app.command("compose.commands:query", name="query")
-app.command("compose.commands:replay", name="replay")
-app.command("compose.commands:doctor", name="doctor")
-app.command("compose.commands:show_version", name="version")
-archive = App(name="archive", help="The archive of a ledger.")
-archive.command("compose.commands:archive_verify", name="verify")
-app.command(archive)
-broker = App(name="broker", help="A real Kafka broker on this machine's JVM.")
-broker.command("compose.broker.commands:up", name="up")
-broker.command("compose.broker.commands:down", name="down")
-broker.command("compose.broker.commands:status", name="status")
-app.command(broker)
+
+
+def _offer(group: Group, name: str, path: str, says: str) -> None:
+    app.command(f"compose.{path}", name=name, help=says, group=group, sort_key=len(list(app)))
+
+
+_offer(_PLAY, "demo", "demo:demo", "Play a real trace through the whole loop, and compare.")
+_offer(_PLAY, "run", "playing:run", "Play the Philly trace once, into a folder of its own.")
+_offer(_PUBLISH, "publish", "publishing:publish", "Publish a file of events to an engine here.")
+_offer(_PUBLISH, "rejected", "refused:rejected", "Refused events: list, show, publish again.")
+_offer(_ASK, "fleet", "look:fleet", "The clusters: nodes, devices, what is held of them.")
+_offer(_ASK, "queue", "look:queue", "Who waits, for how long, and why.")
+_offer(_ASK, "job", "look:job", "One job's whole life.")
+_offer(_ASK, "explain", "explain:explain", "Why a job runs or waits, and what would help.")
+_offer(_ASK, "query", "look:query", "Any question to the history, in SQL.")
+_offer(_PROVE, "replay", "replay:replay", "Fold the archive to a moment; plan again and compare.")
+_offer(_PROVE, "archive", "replay:archive", "The archive: check every byte of it.")
+_offer(_PROVE, "doctor", "check:doctor", "Check this installation and a run's folder.")
+_offer(_PROVE, "version", "check:show_version", "Version and build fingerprint.")
 
 
 def main() -> None:
-    """Run the command that the arguments name.
+    """Run the command that the arguments name, and end with its exit code."""
+    sys.exit(run(sys.argv[1:]))
 
-    An error of the caller or the world is a sentence, not a traceback.
-    """
-    from schemas.errors import CallerError, WorldError  # noqa: PLC0415  # kept off the path of --help
 
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; an error is a sentence on standard error."""
     try:
-        app()
+        done = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _end(Exit.USAGE, f"{error} See singlepool --help.")
     except (CallerError, WorldError) as error:
-        sys.stderr.write(f"singlepool: {error}\n")
-        sys.exit(FAILED)
+        return _end(_code(error), str(error))
+    except BrokenPipeError:
+        # Who reads has seen enough; nothing may be written any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except KeyboardInterrupt:
-        sys.exit(130)
+        return _INTERRUPTED
+    return done if isinstance(done, int) else Exit.DONE
+
+
+def _end(code: Exit, sentence: str) -> Exit:
+    sys.stderr.write(f"singlepool: {sentence}\n")
+    return code
+
+
+def _code(error: CallerError | WorldError) -> Exit:
+    """Return how a command ends that met this error."""
+    from analytics.errors import ArchiveDamagedError, LedgerGapError  # noqa: PLC0415  # --help is quick
+    from schemas.ledger import CorruptLedgerError, NoSuchRejectedError  # noqa: PLC0415  # as above
+
+    match error:
+        case NotFoundError() | NoSuchRejectedError():
+            return Exit.NOT_FOUND
+        case ArchiveDamagedError() | CorruptLedgerError() | LedgerGapError():
+            return Exit.DIVERGED
+        case DecodeError():
+            return Exit.FAILED
+        case CallerError():
+            return Exit.USAGE
+        case _:
+            return Exit.FAILED
 
 
 if __name__ == "__main__":

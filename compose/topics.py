@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that make a broker's topics what is declared."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from analytics.tables import Grid, Output, show
+from streams.kafka.admin import Admin
+from streams.kafka.connection import Connection, Security
+from streams.kafka.domains import read_domains
+from streams.kafka.plan import Plan
+from streams.kafka.topics import ANYBODY, Topology, declare
+
+_DIFFERS = 3
+_BOOTSTRAP = "127.0.0.1:9092"
+
+
+def plan(
+    *,
+    bootstrap: str = _BOOTSTRAP,
+    domains: Path | None = None,
+    prefix: str = "",
+    replication: int = 1,
+    certificates: Path | None = None,
+    output: Output = Output.TABLE,
+) -> None:
+    """Show what stands between the declared topics and a broker; exit code 3 if anything does.
+
+    Example: singlepool topics plan --domains domains.toml --replication 3
+
+    Parameters
+    ----------
+    bootstrap: the broker's addresses.
+    domains: TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
+    prefix: what all names begin with, a dot at its end, where installations share a broker.
+    replication: how many brokers hold each record.
+    certificates: the folder with the operator's certificate, for a broker with --tls.
+    """
+    found = _admin(bootstrap, certificates).plan(_declared(domains, prefix, replication))
+    _show(found, output, "to do")
+    if not found.done:
+        sys.exit(_DIFFERS)
+
+
+def apply(
+    *,
+    bootstrap: str = _BOOTSTRAP,
+    domains: Path | None = None,
+    prefix: str = "",
+    replication: int = 1,
+    certificates: Path | None = None,
+    output: Output = Output.TABLE,
+) -> None:
+    """Make a broker's topics what is declared; deletes nothing. Exit code 3 if something is left.
+
+    Example: singlepool topics apply --domains domains.toml --replication 3
+
+    Parameters
+    ----------
+    bootstrap: the broker's addresses.
+    domains: TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
+    prefix: what all names begin with, a dot at its end, where installations share a broker.
+    replication: how many brokers hold each record.
+    certificates: the folder with the operator's certificate, for a broker with --tls.
+    """
+    left = _admin(bootstrap, certificates).apply(_declared(domains, prefix, replication))
+    _show(left, output, "left to do")
+    if not left.done:
+        sys.exit(_DIFFERS)
+
+
+def _declared(domains: Path | None, prefix: str, replication: int) -> Topology:
+    trusted = (ANYBODY,) if domains is None else read_domains(domains)
+    return declare(trusted, prefix=prefix, replication=replication)
+
+
+def _admin(bootstrap: str, certificates: Path | None) -> Admin:
+    security = None if certificates is None else Security(str(certificates))
+    return Admin(Connection(bootstrap, security))
+
+
+def _show(found: Plan, output: Output, title: str) -> None:
+    rows = tuple((s.action, s.topic, s.setting, s.found, s.wanted) for s in found.steps)
+    columns = ("action", "topic", "setting", "found", "wanted")
+    show(Grid(columns, rows, title), output, Console())

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real broker for the tests, started by the project itself: one for all workers of a run.
+
+Where CI is true it runs or the build fails; elsewhere its tests are skipped with what is missing.
+Each test has topics of its own, under a prefix that no other test has.
+"""
+
+import fcntl
+import os
+import socket
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from compose.broker.jars import NoJarsError, NoJavaError
+from compose.broker.layout import HOST, Layout, Node, connection, existing, layout_of, save
+from compose.broker.nodes import start, stop
+from streams.kafka.admin import Admin
+from streams.kafka.connection import Connection
+from streams.kafka.topics import Topology, declare
+
+ONE_TRY = "try `singlepool broker up`, which says what is missing"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    listeners = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def new_broker(home: Path, count: int = 1, *, tls: bool = False) -> Layout:
+    """Start a broker of its own in a folder, or skip the test where that cannot be."""
+    ports = free_ports(2 * count)
+    nodes = tuple(Node(n + 1, ports[2 * n], ports[2 * n + 1]) for n in range(count))
+    layout = layout_of(nodes, tls=tls)
+    save(layout, home)
+    try:
+        start(home, layout)
+    except (NoJavaError, NoJarsError) as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no real broker here: {error}; {ONE_TRY}")
+    return layout
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Hold a file for this process alone."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[Connection]:
+    """The run's broker: the first worker starts it, the last one that lives stops it."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "broker"
+    users = home / "users"
+    users.mkdir(parents=True, exist_ok=True)
+    mine = users / str(os.getpid())
+    with locked(home / "lock"):
+        layout = existing(home) if any(users.iterdir()) else new_broker(home)
+        mine.touch()
+    yield connection(home, layout)
+    with locked(home / "lock"):
+        mine.unlink()
+        if not any(alive(int(user.name)) for user in users.iterdir()):
+            stop(home, layout.nodes)
+
+
+@pytest.fixture
+def topology() -> Topology:
+    """A declaration of topics that no other test has."""
+    return declare(prefix=f"{uuid.uuid4().hex}.", partitions=2)
+
+
+@pytest.fixture
+def topics(broker: Connection, topology: Topology) -> Topology:
+    """The same, on the broker."""
+    left = Admin(broker).apply(topology)
+    assert left.done
+    return topology
