@@ -7,7 +7,7 @@ What the folder alone cannot show is that its last segments were removed with th
 that, hold `ArchiveReport.seal` against one kept elsewhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -63,11 +63,15 @@ class ArchiveReport(Struct, frozen=True):
         return not self.findings
 
 
-def verify(folder: Path, expected_seal: str | None = None) -> ArchiveReport:
+def verify(
+    folder: Path,
+    expected_seal: str | None = None,
+    watch: Callable[[int], None] = lambda _: None,
+) -> ArchiveReport:
     """Check every byte of an archive and name all that is wrong.
 
     With `expected_seal`, some segment must end in that seal: it proves that the history known then
-    is still all there.
+    is still all there. `watch` is told after each segment how many records are checked.
     """
     listing = list_folder(folder)
     findings = [*_range_findings(listing), *_stray_findings(listing)]
@@ -78,6 +82,7 @@ def verify(folder: Path, expected_seal: str | None = None) -> ArchiveReport:
         findings += found
         previous = seal.seal if seal else None
         seals += [seal] if seal else []
+        watch(span.end)
     if expected_seal is not None and expected_seal not in {s.seal for s in seals}:
         detail = f"no segment carries the seal {expected_seal}; the end was cut off or rewritten"
         findings.append(Finding(folder.name, Damage.MISSING, detail))

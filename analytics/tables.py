@@ -13,12 +13,16 @@ from typing import cast
 
 from msgspec import Struct
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 _UNBOUNDED = 100_000
 """Width of a table that is read by programs and pagers: rows are never folded."""
+
+_ON_ITS_SIDE = 20
+"""So many rows that are too wide for a terminal are shown one below the other, a line a column."""
 
 
 class Output(StrEnum):
@@ -42,9 +46,29 @@ def show(grid: Grid, output: Output, console: Console) -> None:
     """Write a grid to a console: ruled on a terminal, otherwise exactly the text of `render`."""
     match output:
         case Output.TABLE if console.is_terminal:
-            console.print(_table(grid, plain=False))
+            console.print(_turned(grid) if _too_wide(grid, console) else _table(grid, plain=False))
         case _:
             console.file.write(render(grid, output))
+
+
+def _too_wide(grid: Grid, console: Console) -> bool:
+    """Whether a few rows do not fit a terminal's width side by side."""
+    if not 0 < len(grid.rows) <= _ON_ITS_SIDE:
+        return False
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    return Measurement.get(console, unbounded, _table(grid, plain=False)).maximum > console.width
+
+
+def _turned(grid: Grid) -> Group:
+    """Return rows one below the other, a line a column."""
+    return Group(
+        *(
+            _table(
+                Grid(("column", "value"), tuple(zip(grid.columns, row, strict=True))), plain=False
+            )
+            for row in grid.rows
+        )
+    )
 
 
 def render(grid: Grid, output: Output) -> str:
@@ -69,7 +93,7 @@ def render(grid: Grid, output: Output) -> str:
 
 def _objects(grid: Grid) -> list[dict[str, object]]:
     return [
-        {name: _plain(value) for name, value in zip(grid.columns, row, strict=True)}
+        {name: plain_value(value) for name, value in zip(grid.columns, row, strict=True)}
         for row in grid.rows
     ]
 
@@ -79,7 +103,7 @@ def _csv(grid: Grid) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(grid.columns)
     for row in grid.rows:
-        writer.writerow([_field(_plain(value)) for value in row])
+        writer.writerow([_field(plain_value(value)) for value in row])
     return file.getvalue()
 
 
@@ -87,7 +111,7 @@ def _field(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
-def _plain(value: object) -> object:  # noqa: PLR0911  # one return per kind of value
+def plain_value(value: object) -> object:  # noqa: PLR0911  # one return per kind of value
     """Return a value as JSON knows it."""
     match value:
         case None | bool() | int() | str():
@@ -104,9 +128,9 @@ def _plain(value: object) -> object:  # noqa: PLR0911  # one return per kind of 
             return value.hex()
         case dict():
             items = cast("dict[object, object]", value).items()
-            return {str(key): _plain(item) for key, item in items}
+            return {str(key): plain_value(item) for key, item in items}
         case list() | tuple():
-            return [_plain(item) for item in cast("Sequence[object]", value)]
+            return [plain_value(item) for item in cast("Sequence[object]", value)]
         case _:
             return str(value)
 
@@ -146,7 +170,7 @@ def _shown(value: object) -> str:
         case dt.datetime():
             text = value.isoformat(sep=" ", timespec="milliseconds").removesuffix(".000")
         case dict() | list() | tuple():
-            text = json.dumps(_plain(cast("object", value)), ensure_ascii=False)
+            text = json.dumps(plain_value(cast("object", value)), ensure_ascii=False)
         case _:
-            text = str(_plain(value))
+            text = str(plain_value(value))
     return text

@@ -15,8 +15,9 @@ from cyclopts import App, CycloptsError, Group
 from compose.exits import Exit, NotFoundError
 from schemas.errors import CallerError, DecodeError, WorldError
 
-_PLAY, _PUBLISH, _ASK, _PROVE = (
-    Group(name, sort_key=at) for at, name in enumerate(("Play", "Publish", "Ask", "Replay, check"))
+_PLAY, _PUBLISH, _ASK, _PROVE, _KAFKA = (
+    Group(name, sort_key=at)
+    for at, name in enumerate(("Play", "Publish", "Ask", "Replay, check", "On Kafka"))
 )
 _BROKEN_PIPE = 128 + 13
 _INTERRUPTED = 128 + 2
@@ -50,6 +51,8 @@ _offer(_PROVE, "replay", "replay:replay", "Fold the archive to a moment; plan ag
 _offer(_PROVE, "archive", "replay:archive", "The archive: check every byte of it.")
 _offer(_PROVE, "doctor", "check:doctor", "Check this installation and a run's folder.")
 _offer(_PROVE, "version", "check:show_version", "Version and build fingerprint.")
+_offer(_KAFKA, "broker", "broker.commands:broker", "A real broker on this machine: up, down.")
+_offer(_KAFKA, "topics", "topics:topics", "The declared topics on a broker: plan, apply.")
 
 
 def main() -> None:
@@ -60,9 +63,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; an error is a sentence on standard error."""
     try:
-        done = app(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        done = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
         return _end(Exit.USAGE, f"{error} See singlepool --help.")

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a run keeps its things: one folder with the ledger and its archive."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.errors import CallerError
+from compose.exits import NotFoundError
 
 DEFAULT_HOME = Path("out")
+POOL_OF_DEMO = DEFAULT_HOME / "demo" / "pool"
+"""The run that questions are about unless another is named."""
+DESK = DEFAULT_HOME / "desk"
+"""Where `publish` keeps its ledger unless another place is named."""
 
 
-class NoRunError(CallerError):
+class NoRunError(NotFoundError):
     """There is no run where one was looked for."""
 
 
@@ -29,12 +34,25 @@ class RunFolder:
         """The archive's folder."""
         return self.path / "archive"
 
-    def existing(self) -> "RunFolder":
-        """Return the folder itself.
+    def emptied(self) -> "RunFolder":
+        """Make the folder, or remove an earlier run from it; what else lies there stays."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            self.ledger.with_name(self.ledger.name + suffix).unlink(missing_ok=True)
+        if self.archive.is_dir():
+            shutil.rmtree(self.archive)
+        return self
 
-        Raises `NoRunError` where it holds neither ledger nor archive.
-        """
-        if not self.ledger.exists() and not self.archive.exists():
-            msg = f"{self.path} holds no run; make one: singlepool demo, or name one: --home"
+    def with_ledger(self) -> "RunFolder":
+        """Return the folder itself. Raises `NoRunError` where it holds no ledger."""
+        if not self.ledger.exists():
+            msg = f"{self.path} holds no ledger; publish makes one: singlepool publish FILE"
+            raise NoRunError(f"{msg} --home {self.path}")
+        return self
+
+    def with_archive(self) -> "RunFolder":
+        """Return the folder itself. Raises `NoRunError` where it holds no archive."""
+        if not self.archive.is_dir():
+            msg = f"{self.path} holds no run; singlepool demo makes one, --home names another"
             raise NoRunError(msg)
         return self

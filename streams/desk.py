@@ -17,7 +17,7 @@ from engine.state import State
 from schemas.codec import decode_record
 from schemas.decisions import Policy, PolicyActivated, RulesActivated
 from schemas.ids import JobId
-from schemas.ledger import Batch, RejectedEvent, scan
+from schemas.ledger import Batch, NoSuchRejectedError, RejectedEvent, scan
 from schemas.records import Published
 from streams.build import fingerprint
 from streams.embedded import EmbeddedLedger
@@ -97,6 +97,24 @@ class Desk:
             duplicates += batch.duplicates
             refused.extend(wrong)
         return Taken(facts, duplicates, tuple(refused), self.state.head)
+
+    def replay(self, numbers: Sequence[int]) -> Taken:
+        """Publish refused events again, byte by byte, and remember that they were.
+
+        Raises `NoSuchRejectedError`, and then publishes none. A crash in between leaves them to be
+        published once more, which has no second effect.
+        """
+        again = [self._refused(number) for number in dict.fromkeys(numbers)]
+        taken = self.publish(again)
+        self._ledger.mark_replayed(numbers)
+        return taken
+
+    def _refused(self, number: int) -> Published:
+        found = self._ledger.rejected(number, 1) if number > 0 else ()
+        if not found or found[0][0] != number:
+            msg = f"there is no refused event {number}; list them first"
+            raise NoSuchRejectedError(msg)
+        return found[0][1].published
 
     def verdicts(self) -> tuple[tuple[JobId, str, str], ...]:
         """Return (job, phase, reason) of every job that is not over, by id."""

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`singlepool publish`: the events of a file to an engine in this process, for want of a client."""
+
+import sys
+from pathlib import Path
+
+from analytics.archive import Archiver
+from analytics.tables import Grid, Output
+from compose.answers import answer, answer_object, tell
+from compose.arguments import Home, Shown
+from compose.exits import Exit, NotFoundError
+from compose.places import DESK, RunFolder
+from engine.policies import POOL
+from streams.desk import Desk, Taken
+from streams.embedded import EmbeddedReader
+from streams.publish import Reading, read_file
+
+
+def publish(
+    file: Path,
+    *,
+    home: Home = DESK,
+    dry_run: bool = False,
+    source: str = "file",
+    output: Shown = Output.TABLE,
+) -> int:
+    """Publish the events of a file to an engine in this process, and show its verdicts.
+
+    A file with a wrong line is not published at all. What the engine refuses is kept: singlepool
+    rejected. Questions go to the same folder: singlepool queue --home out/desk
+
+    Example: singlepool publish events.ndjson --dry-run
+
+    Parameters
+    ----------
+    file: JSON, one event a line or one array of them; docs/events-how-to.md shows the form.
+    dry_run: read and check everything, publish nothing.
+    source: ce_source of the events that name none.
+    """
+    if not file.exists():
+        msg = f"there is no file {file}; docs/events-how-to.md shows what to write into one"
+        raise NotFoundError(msg)
+    reading = read_file(file, source)
+    for problem in reading.problems:
+        sys.stderr.write(f"{file}:{problem.line}: {problem.sentence}\n")
+    if dry_run or reading.problems:
+        return _checked(reading, output)
+    home.mkdir(parents=True, exist_ok=True)
+    with open_desk(home) as desk:
+        return show_taken(desk, desk.publish(reading.events), home, output)
+
+
+def _checked(reading: Reading, output: Output) -> int:
+    found = {"events_in_order": len(reading.events), "events_wrong": len(reading.problems)}
+    answer_object(found, output)
+    if reading.problems:
+        tell("nothing is published; mend the lines above and publish the file again")
+        return Exit.FAILED
+    return Exit.DONE
+
+
+def open_desk(home: Path) -> Desk:
+    """Return the engine of a folder. Use as a context manager."""
+    return Desk(RunFolder(home).ledger, POOL)
+
+
+def show_taken(desk: Desk, taken: Taken, home: Path, output: Output) -> int:
+    """Archive what was taken in, so that it can be asked about, and show what became of it."""
+    folder = RunFolder(home)
+    with EmbeddedReader(folder.ledger) as ledger:
+        Archiver(folder.archive).seal(ledger)
+    verdicts = desk.verdicts()
+    counts = {
+        "facts": taken.facts,
+        "duplicates": taken.duplicates,
+        "parked": len(desk.state.parked),
+        "refused": len(taken.refused),
+        "ledger_records": taken.head,
+    }
+    if output is Output.TABLE:
+        answer(Grid(tuple(counts), (tuple(counts.values()),)), output)
+        if verdicts:
+            sys.stdout.write("\n")
+            answer(Grid(("job", "phase", "verdict"), verdicts), output)
+    else:
+        found = [dict(zip(("job", "phase", "verdict"), row, strict=True)) for row in verdicts]
+        answer_object({**counts, "verdicts": found}, output)
+    for wrong in taken.refused:
+        tell(f"refused, {wrong.rejection}: {wrong.field} is {wrong.value}: {wrong.rule}")
+    if taken.refused:
+        tell(f"kept with what they carried: singlepool rejected --home {home}")
+    return Exit.FAILED if taken.refused else Exit.DONE
