@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands that make a broker's topics what is declared."""
 
-import sys
 from pathlib import Path
 
-from rich.console import Console
+from cyclopts import App
 
-from analytics.tables import Grid, Output, show
+from analytics.tables import Grid, Output
+from compose.answers import answer
+from compose.exits import Exit
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection, Security
 from streams.kafka.domains import read_domains
 from streams.kafka.plan import Plan
 from streams.kafka.topics import ANYBODY, Topology, declare
 
-_DIFFERS = 3
 _BOOTSTRAP = "127.0.0.1:9092"
 
+topics = App(name="topics", help="The topics that singlepool declares, on a broker.")
 
+
+@topics.command(name="plan")
 def plan(
     *,
     bootstrap: str = _BOOTSTRAP,
@@ -25,7 +28,7 @@ def plan(
     replication: int = 1,
     certificates: Path | None = None,
     output: Output = Output.TABLE,
-) -> None:
+) -> int:
     """Show what stands between the declared topics and a broker; exit code 3 if anything does.
 
     Example: singlepool topics plan --domains domains.toml --replication 3
@@ -40,10 +43,10 @@ def plan(
     """
     found = _admin(bootstrap, certificates).plan(_declared(domains, prefix, replication))
     _show(found, output, "to do")
-    if not found.done:
-        sys.exit(_DIFFERS)
+    return Exit.DONE if found.done else Exit.DIVERGED
 
 
+@topics.command(name="apply")
 def apply(
     *,
     bootstrap: str = _BOOTSTRAP,
@@ -52,7 +55,7 @@ def apply(
     replication: int = 1,
     certificates: Path | None = None,
     output: Output = Output.TABLE,
-) -> None:
+) -> int:
     """Make a broker's topics what is declared; deletes nothing. Exit code 3 if something is left.
 
     Example: singlepool topics apply --domains domains.toml --replication 3
@@ -67,8 +70,7 @@ def apply(
     """
     left = _admin(bootstrap, certificates).apply(_declared(domains, prefix, replication))
     _show(left, output, "left to do")
-    if not left.done:
-        sys.exit(_DIFFERS)
+    return Exit.DONE if left.done else Exit.DIVERGED
 
 
 def _declared(domains: Path | None, prefix: str, replication: int) -> Topology:
@@ -84,4 +86,4 @@ def _admin(bootstrap: str, certificates: Path | None) -> Admin:
 def _show(found: Plan, output: Output, title: str) -> None:
     rows = tuple((s.action, s.topic, s.setting, s.found, s.wanted) for s in found.steps)
     columns = ("action", "topic", "setting", "found", "wanted")
-    show(Grid(columns, rows, title), output, Console())
+    answer(Grid(columns, rows, title), output)

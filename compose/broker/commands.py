@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands that run a broker on the JVM."""
 
-import sys
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
+from cyclopts import App
 
-from analytics.tables import Grid, Output, show
+from analytics.tables import Grid, Output
+from compose.answers import answer
 from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, save, saved
 from compose.broker.nodes import pid_of, start, stop
+from compose.exits import Exit
 from compose.places import DEFAULT_HOME
 
 BROKER_HOME = DEFAULT_HOME / "broker"
 PORT = 9092
-_FAILED = 1
+
+broker = App(name="broker", help="A real Kafka broker on this machine's JVM.")
 
 
+@broker.command(name="up")
 def up(
     *,
     home: Path = BROKER_HOME,
@@ -48,6 +51,7 @@ def up(
     _show(home, layout, output)
 
 
+@broker.command(name="down")
 def down(*, home: Path = BROKER_HOME) -> None:
     """Stop a broker; its records stay in its folder.
 
@@ -60,7 +64,8 @@ def down(*, home: Path = BROKER_HOME) -> None:
     stop(home, existing(home).nodes)
 
 
-def status(*, home: Path = BROKER_HOME, output: Output = Output.TABLE) -> None:
+@broker.command(name="status")
+def status(*, home: Path = BROKER_HOME, output: Output = Output.TABLE) -> int:
     """Show a broker's nodes; the exit code is 0 only while all of them run.
 
     Example: singlepool broker status
@@ -71,8 +76,8 @@ def status(*, home: Path = BROKER_HOME, output: Output = Output.TABLE) -> None:
     """
     layout = existing(home)
     _show(home, layout, output)
-    if any(pid_of(home, node) is None for node in layout.nodes):
-        sys.exit(_FAILED)
+    running = all(pid_of(home, node) is not None for node in layout.nodes)
+    return Exit.DONE if running else Exit.FAILED
 
 
 def _show(home: Path, layout: Layout, output: Output) -> None:
@@ -80,4 +85,4 @@ def _show(home: Path, layout: Layout, output: Output) -> None:
         (node.number, f"{layout.bootstrap.split(',')[at]}", pid_of(home, node) or "down")
         for at, node in enumerate(layout.nodes)
     )
-    show(Grid(("node", "address", "process"), rows, f"broker in {home}"), output, Console())
+    answer(Grid(("node", "address", "process"), rows, f"broker in {home}"), output)
