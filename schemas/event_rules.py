@@ -159,7 +159,7 @@ FIELDS: Mapping[type[Struct], Mapping[str, Rules]] = MappingProxyType(
             reused_prefix_tokens=must.INDEX,
             latency_p50_ms=must.INDEX,
             latency_p99_ms=must.INDEX,
-            source=must.PATH,
+            source=must.SOURCE,
         ),
         serving.RequestServed: _fields(
             deployment=must.DEPLOYMENT_ID,
@@ -180,9 +180,7 @@ FIELDS: Mapping[type[Struct], Mapping[str, Rules]] = MappingProxyType(
             milli=must.HELD_MILLI,
             workers=must.WORKERS,
         ),
-        decisions.CycleOpened: _fields(
-            cycle=must.COUNTED, cut=must.INDEX, cut_ms=must.INDEX
-        ),
+        decisions.CycleOpened: _fields(cycle=must.COUNTED, cut=must.INDEX, cut_ms=must.INDEX),
         decisions.LaunchOrdered: {**_ATTEMPT, **_PLACED, **_AWAITED},
         decisions.SuspendOrdered: _ORDERED,
         decisions.MigrateOrdered: {**_ORDERED, **_PLACED, **_AWAITED},

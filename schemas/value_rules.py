@@ -23,6 +23,7 @@ WHOLE_PPM = 1_000_000
 WHOLE_MILLI = 1_000
 NAME_LENGTH = 128
 PATH_LENGTH = 253
+SOURCE_LENGTH = 512
 TEXT_LENGTH = 4_096
 ATTRIBUTE_LENGTH = 1_024
 DIGEST_BYTES = 32
@@ -88,6 +89,11 @@ PATH = spelled(
     f"must be 1 to {PATH_LENGTH} letters, digits and . _ : / -",
 )
 """Names that outsiders make up with slashes in them: label keys, model names."""
+SOURCE = spelled(
+    f"[A-Za-z0-9._:/-]{{1,{SOURCE_LENGTH}}}",
+    f"must be 1 to {SOURCE_LENGTH} letters, digits and . _ : / -",
+)
+"""Who counted: a topic, a partition and a gateway, each of its full length."""
 TEXT = spelled(
     rf"[^\x00-\x08\x0b-\x1f\x7f]{{0,{TEXT_LENGTH}}}",
     f"must be at most {TEXT_LENGTH} characters, with no control characters but tab and newline",

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intake: one pure function from what somebody published to an event the engine may judge.
+"""One pure function from what somebody published to an event the engine may judge.
 
 It asks what no state is needed for: size, type, bytes, source, values. It runs in this process for
 an embedded ledger and in scaled-out workers before a broker's; what it accepts goes to
 `engine.decide`, which asks the rest. It never raises, whatever the bytes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 
 from msgspec import DecodeError as MsgpackDecodeError
 from msgspec import Struct, ValidationError, msgpack, structs
@@ -20,7 +21,7 @@ from schemas.reasons import WORDING, Rejection
 from schemas.records import NO_ORIGIN, Origin, Published
 from schemas.upcast import UPCASTERS, Upcaster
 from schemas.validation import shown, validate
-from schemas.value_rules import ATTRIBUTE
+from schemas.value_rules import ATTRIBUTE, ATTRIBUTE_LENGTH
 from streams.sources import ALLOW_ALL, SourceRules
 
 MAX_PAYLOAD_BYTES = 1_048_576
@@ -95,6 +96,9 @@ def intake(
 # --- the rules, in the order in which they are asked ----------------------------------------------
 
 
+_TEXTS: Callable[[Origin], tuple[str, ...]] = attrgetter(*Origin.__struct_fields__)
+
+
 class _Wrong(Struct, frozen=True):
     rejection: Rejection
     field: str
@@ -117,6 +121,9 @@ def _judge(
 def _attributes(published: Published) -> _Wrong | None:
     if published.origin is NO_ORIGIN:
         return None
+    together = "".join(_TEXTS(published.origin))
+    if len(together) <= ATTRIBUTE_LENGTH and together.isprintable():
+        return None  # then each of them is, and this takes a quarter of the time
     for name in Origin.__struct_fields__:
         value: str = getattr(published.origin, name)
         if not ATTRIBUTE.holds(value):
