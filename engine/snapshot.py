@@ -11,7 +11,7 @@ from engine.table_rows import current_rows
 from engine.tables import COLUMN, IntArray, JobDetail
 from schemas.decisions import Policy
 from schemas.fleet import Sku
-from schemas.ids import ClusterName, JobId, RegionName, SkuName, TeamId
+from schemas.ids import ClusterName, JobId, RegionName, SkuName, TeamId, TenantName
 from schemas.tenants import Reservation, Team
 
 DEVICE_MILLI = 1000
@@ -35,6 +35,7 @@ class Snapshot:
     kinds: tuple[Kind, ...]
     teams: tuple[TeamId, ...]
     team_specs: dict[TeamId, Team]
+    tenant_weights: dict[TenantName, int]
     reservations: tuple[Reservation, ...]
     jobs: IntArray
     details: tuple[JobDetail, ...]
@@ -81,6 +82,7 @@ def cut(state: State, now_ms: int) -> Snapshot:
         kinds=tuple(state.kinds),
         teams=tuple(TeamId(name) for name in state.index_names.get("team", ())),
         team_specs=dict(state.teams),
+        tenant_weights={name: tenant.share_weight for name, tenant in state.tenants.items()},
         reservations=tuple(sorted(state.reservations.values(), key=lambda r: r.id)),
         jobs=values[order],
         details=_details(details, order),

@@ -11,6 +11,7 @@ from engine.planning.aftermath import Aftermath
 from engine.planning.ground import Ground
 from engine.planning.leaving import leaving
 from engine.planning.limits import Limits
+from engine.planning.order import in_order
 from engine.planning.view import BoolArray, Rank, View
 from engine.slices import merged, shrunk
 from engine.snapshot import DEVICE_MILLI, Snapshot
@@ -92,17 +93,9 @@ class Placing:
         """Go through the waiting jobs in order and place those that can be."""
         view, snapshot = self.view, self.snapshot
         waiting = np.flatnonzero(view.waiting & (self._could_fit() | self._could_displace()))
-        order = np.lexsort(
-            (
-                snapshot.column("position")[waiting],
-                view.work[waiting],
-                -snapshot.column("priority")[waiting],
-                -view.weight[waiting],
-                view.rank[waiting],
-            )
-        )
+        order = in_order(snapshot, view, waiting)
         displaces = self._could_displace()
-        for job in waiting[order[: snapshot.policy.queue_limit]].tolist():
+        for job in order[: snapshot.policy.queue_limit].tolist():
             if not self.limits.allows(job):
                 continue
             if not self._fit(job) and displaces[job]:
