@@ -6,7 +6,7 @@ is the sum of these hashes modulo 2^256 (the additive multiset hash of Bellare a
 EUROCRYPT '97), so it costs O(change) and does not depend on order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from operator import attrgetter
 from types import MappingProxyType
@@ -53,6 +53,19 @@ _ENTITIES: Mapping[str, Callable[[State, str], object]] = MappingProxyType(
         "memory": lambda s, _: _memory(s.memory),
     }
 )
+
+
+def entities(state: State) -> Iterator[str]:
+    """Yield the key of all that the digest of a valid cut is made of, but its head."""
+    for kind in ("job", "node", "sku", "region", "cluster", "domain", "tenant", "team"):
+        for name in getattr(state, f"{kind}s"):
+            yield f"{kind}:{name}"
+    yield from (f"reservation:{name}" for name in state.reservations)
+    yield from (f"removed:{key}" for key in state.removed)
+    yield from (f"parked:{position}" for position in state.parked)
+    yield "policy:"
+    if state.memory.cycle:
+        yield "memory:"
 
 
 class Digest:

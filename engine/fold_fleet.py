@@ -45,9 +45,15 @@ def cluster_known(
 def domain_known(
     state: State, _: Record, event: fleet.DomainDeclared | fleet.DomainChanged
 ) -> None:
-    """A domain is now as stated."""
-    state.domains[event.domain.name] = event.domain
-    _fleet_changed(state, f"domain:{event.domain.name}")
+    """A domain is now as stated; one that moved takes its nodes along."""
+    domain = event.domain
+    before = state.domains.get(domain.name, domain)
+    state.domains[domain.name] = domain
+    _fleet_changed(state, f"domain:{domain.name}")
+    if before.cluster != domain.cluster:
+        for node in state.nodes.values():
+            if node.spec.domain == domain.name:
+                refresh_node(state, node)
 
 
 def sku_removed(state: State, _: Record, event: fleet.SkuRemoved) -> None:
@@ -184,7 +190,10 @@ def _drop_claim(state: State, job_id: JobId, now_ms: int) -> None:
 
 
 def refresh_node(state: State, node: NodeState) -> None:
-    """Recompute a node's row from its spec, its health and who holds or claims what on it."""
+    """Recompute a node's row from its spec, its health and who holds or claims what on it.
+
+    The rows of these jobs say in which pool they are, so they are out of date too.
+    """
     table, row, spec = state.node_table, node.row, node.spec
     domain = state.domains[spec.domain]
     table.place[row] = (
@@ -200,4 +209,5 @@ def refresh_node(state: State, node: NodeState) -> None:
     for pieces in (node.holders, node.claimants, node.growths):
         for job, piece in pieces.items():
             account(state, piece, state.jobs[job].spec.worker, -1)
+            state.stale[job] = None
     _fleet_changed(state, f"node:{spec.name}")

@@ -135,6 +135,17 @@ def name_holder(state: State, job: JobState, slices: tuple[Slice, ...]) -> None:
     job.slices = slices
 
 
+def name_on_nodes(state: State, job: JobState) -> None:
+    """Name a job on the nodes of all that it holds, claims and grows into."""
+    for piece in job.slices:
+        state.nodes[piece.node].holders[job.id] = piece
+    for piece in job.claim.slices if job.claim is not None else ():
+        state.nodes[piece.node].claimants[job.id] = piece
+    if job.resize is not None and job.resize.workers > job.workers:
+        for piece in added(job.slices, job.resize.slices):
+            state.nodes[piece.node].growths[job.id] = piece
+
+
 def notify_waiters(state: State, released: JobId, now_ms: int) -> None:
     """Tell the claims that waited for `released`; a claim that waits for nobody else starts."""
     for claimant in tuple(state.waiters.pop(released, ())):
@@ -151,7 +162,7 @@ def notify_waiters(state: State, released: JobId, now_ms: int) -> None:
 
 def touch(state: State, job: JobState) -> None:
     """Note that a job changed: its part of the digest, and its row of the table."""
-    state.dirty[f"job:{job.id}"] = None
+    state.dirty[job.key] = None
     state.stale[job.id] = None
 
 

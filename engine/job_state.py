@@ -45,6 +45,7 @@ class JobState:
         "failures",
         "first_started_ms",
         "id",
+        "key",
         "kind_index",
         "lost_work",
         "moves",
@@ -109,6 +110,8 @@ class JobState:
         self.breach_ms = NEVER_MS
         self.time = DeviceTime()
         # Derived; never hashed.
+        self.key = f"job:{self.id}"
+        """What the digest calls it."""
         self.worker_milli = spec.worker.devices * spec.worker.device_milli
         self.row = self.team_index = self.kind_index = -1
 
@@ -125,7 +128,7 @@ class JobState:
         return self.phase in ENDED
 
 
-_DERIVED = {"time", "row", "team_index", "kind_index", "worker_milli"}
+_DERIVED = {"time", "key", "row", "team_index", "kind_index", "worker_milli"}
 _PLAIN = tuple(name for name in JobState.__slots__ if name not in _DERIVED)
 _job_fields = attrgetter(*_PLAIN)
 _time_fields = attrgetter(*DeviceTime.__slots__)
