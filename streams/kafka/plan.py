@@ -62,7 +62,10 @@ class Plan(Struct, frozen=True):
 
 
 def configs(topic: Topic, topology: Topology) -> Mapping[str, str]:
-    """Return a topic's settings by the broker's own names."""
+    """Return a topic's settings by the broker's own names.
+
+    What comes from outside gets the broker's time: intake measures silence by it.
+    """
     kept = _FOR_EVER if topic.retention_ms is None else str(topic.retention_ms)
     return {
         "cleanup.policy": "compact" if topic.compacted else "delete",
@@ -71,6 +74,7 @@ def configs(topic: Topic, topology: Topology) -> Mapping[str, str]:
         "max.message.bytes": str(topic.max_message_bytes),
         "min.insync.replicas": str(topology.min_in_sync),
         "unclean.leader.election.enable": "false",
+        "message.timestamp.type": "CreateTime" if topic.family is None else "LogAppendTime",
     }
 
 

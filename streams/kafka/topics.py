@@ -34,6 +34,9 @@ PUBLISHED_BYTES = MAX_PAYLOAD_BYTES + HEADER_BYTES
 KEPT_BYTES = PUBLISHED_BYTES + HEADER_BYTES
 """The largest record of what keeps a published event whole and says more about it."""
 
+CELLS_TABLE = "cells"
+"""Intake's state as a Faust table, whose topic Faust names by group and table."""
+
 DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _WEEK_MS = 7 * DAY_MS
@@ -55,6 +58,7 @@ class Key(StrEnum):
     DEPLOYMENT = "the deployment, as tenant/name"
     TENANT = "the tenant"
     OWNER = "the process that beats"
+    CELL = "the part of intake's state, as topic/partition/cell"
     LEDGER = "the ledger"
     NONE = "none"
 
@@ -109,6 +113,7 @@ class Topology(Struct, frozen=True):
     upstream: tuple[Topic, ...]
     accepted: Topic
     rejected: Topic
+    cells: Topic
     ledger: Topic
     directives: Topic
     routes: Topic
@@ -123,6 +128,7 @@ class Topology(Struct, frozen=True):
             *self.upstream,
             self.accepted,
             self.rejected,
+            self.cells,
             self.ledger,
             self.directives,
             self.routes,
@@ -203,6 +209,14 @@ def declare(
             (INTAKE, ENGINE),
             (INTAKE, ENGINE, READER),
             max_message_bytes=KEPT_BYTES,
+        ),
+        cells=Topic(
+            f"{prefix}{INTAKE}-{CELLS_TABLE}-changelog",
+            Key.CELL,
+            (INTAKE,),
+            (INTAKE,),
+            partitions,
+            compacted=True,
         ),
         ledger=Topic(
             f"{prefix}ledger",

@@ -75,7 +75,12 @@ def test_the_ledger_is_one_partition_that_is_kept_for_ever() -> None:
     topology = declare([WHOLE])
     assert (topology.ledger.partitions, topology.ledger.retention_ms) == (1, None)
     assert not topology.ledger.compacted
-    assert [t.name for t in topology.topics if t.compacted] == ["routes", "verdicts", "snapshots"]
+    assert [t.name for t in topology.topics if t.compacted] == [
+        "intake-cells-changelog",
+        "routes",
+        "verdicts",
+        "snapshots",
+    ]
 
 
 def test_what_intake_lets_through_fits_every_topic_behind_it() -> None:
