@@ -117,15 +117,16 @@ def removed(
 
 
 def _users(state: State, kind: str, name: str) -> list[str]:
+    nodes = [node.spec for node in state.nodes.values() if not node.gone]
     match kind:
         case "region":
             return [f"cluster {c.name}" for c in state.clusters.values() if c.region == name]
         case "cluster":
             return [f"domain {d.name}" for d in state.domains.values() if d.cluster == name]
         case "domain":
-            return [f"node {n.spec.name}" for n in state.nodes.values() if n.spec.domain == name]
+            return [f"node {spec.name}" for spec in nodes if spec.domain == name]
         case _:
-            return [f"node {n.spec.name}" for n in state.nodes.values() if n.spec.sku == name]
+            return [f"node {spec.name}" for spec in nodes if spec.sku == name]
 
 
 def node_removed(state: State, event: fleet.NodeRemoved) -> Outcome:

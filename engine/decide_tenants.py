@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a tenant event holds. Its natural key is the entity's generation."""
 
+import numpy as np
+
 from engine.decide_fleet import by_generation
 from engine.outcomes import DUPLICATE, FACT, Fact, Outcome, Parked, reject
 from engine.state import State
 from schemas import tenants
-from schemas.ids import reservation_id, team_id
+from schemas.ids import RegionName, SkuName, reservation_id, team_id
 from schemas.reasons import Rejection
 from schemas.tenants import Reservation
+from solvers.reservations import most_reserved
 
 _PPM = 1_000_000
 
@@ -48,41 +51,46 @@ def reservation(
     gone = state.removed.get(key, 0)
     known = state.reservations.get(offered.id)
     outcome = by_generation(known, gone, offered, changes=changes, key=key)
-    return _fits(state, offered) if isinstance(outcome, Fact) else outcome
+    if not isinstance(outcome, Fact) or (known is not None and _gives_back(known, offered)):
+        return outcome
+    return _fits(state, offered)
+
+
+def _gives_back(known: Reservation, offered: Reservation) -> bool:
+    """Whether a change only lowers what is reserved: that helps even where too much is."""
+    same = (known.skus, known.regions) == (offered.skus, offered.regions)
+    return same and offered.devices <= known.devices
 
 
 def _fits(state: State, offered: Reservation) -> Outcome:
     """Reservations are admitted only while they fit the capacity that survives the failure buffer.
 
-    Every scope that some reservation names must hold all reservations that lie inside it; with
-    scopes that overlap without one holding the other, their union is checked as well.
+    All of them at once: scopes may overlap, and what one draws from a pool is not there for others.
     """
     others = [r for r in state.reservations.values() if r.id != offered.id]
-    for scope in (*others, offered):
-        inside = [r for r in (*others, offered) if _within(r, scope)]
-        promised = sum(r.devices for r in inside)
-        capacity = surviving_devices(state, scope)
-        if promised > capacity:
-            rule = (
-                f"{promised} devices reserved in {_scope(scope)}, where {capacity} survive the"
-                " failure buffer"
-            )
-            return reject(Rejection.OVER_CAPACITY, "reservation.devices", offered.devices, rule)
-    everywhere = Reservation(offered.tenant, offered.team, "", 1, (), (), 0)
-    promised = sum(r.devices for r in (*others, offered))
-    capacity = surviving_devices(state, everywhere)
-    if promised > capacity:
-        rule = f"{promised} devices reserved in all, where {capacity} survive the failure buffer"
-        return reject(Rejection.OVER_CAPACITY, "reservation.devices", offered.devices, rule)
-    return FACT
-
-
-def _within(inner: Reservation, outer: Reservation) -> bool:
-    skus = not outer.skus or (bool(inner.skus) and set(inner.skus) <= set(outer.skus))
-    regions = not outer.regions or (
-        bool(inner.regions) and set(inner.regions) <= set(outer.regions)
+    together = [*others, offered]
+    pools = surviving_capacity(state)
+    most = most_reserved(
+        np.array(list(pools.values()), np.int64),
+        np.array([r.devices * _PPM for r in together], np.int64),
+        np.array([[_covers(r, pool) for pool in pools] for r in together], np.bool_).reshape(
+            len(together), len(pools)
+        ),
     )
-    return skus and regions
+    short = sum(r.devices for r in together) - most // _PPM
+    if short <= 0:
+        return FACT
+    rule = (
+        f"beside {len(others)} other reservations, {max(offered.devices - short, 0)} devices of"
+        f" {_scope(offered)} survive the failure buffer"
+    )
+    return reject(Rejection.OVER_CAPACITY, "reservation.devices", offered.devices, rule)
+
+
+def _covers(reservation: Reservation, pool: tuple[RegionName, SkuName]) -> bool:
+    region, sku = pool
+    in_region = not reservation.regions or region in reservation.regions
+    return in_region and (not reservation.skus or sku in reservation.skus)
 
 
 def _scope(reservation: Reservation) -> str:
@@ -91,19 +99,18 @@ def _scope(reservation: Reservation) -> str:
     return f"{skus} in {regions}"
 
 
-def surviving_devices(state: State, scope: Reservation) -> int:
-    """Return the devices in a reservation's scope, less the policy's failure buffer."""
-    total = 0
+def surviving_capacity(state: State) -> dict[tuple[RegionName, SkuName], int]:
+    """Return, per region and SKU, the devices there are less the failure buffer, in millionths."""
+    buffer_ppm = state.policy.failure_buffer_ppm if state.policy is not None else 0
+    found: dict[tuple[RegionName, SkuName], int] = {}
     for node in state.nodes.values():
         spec = node.spec
-        region = state.clusters[state.domains[spec.domain].cluster].region
-        if node.gone or (scope.skus and spec.sku not in scope.skus):
+        if node.gone or not spec.devices:
             continue
-        if scope.regions and region not in scope.regions:
-            continue
-        total += spec.devices - len(node.unusable)
-    buffer_ppm = state.policy.failure_buffer_ppm if state.policy is not None else 0
-    return total * (_PPM - buffer_ppm) // _PPM
+        pool = (state.clusters[state.domains[spec.domain].cluster].region, spec.sku)
+        usable = spec.devices - len(node.unusable)
+        found[pool] = found.get(pool, 0) + usable * (_PPM - buffer_ppm)
+    return found
 
 
 def tenant_removed(state: State, event: tenants.TenantRemoved) -> Outcome:

@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from engine.digest import Digest
 from engine.evolve import evolve
+from engine.invariants import broken
 from engine.state import State
 from engine.verify import Verifier
 from schemas import fleet, jobs
@@ -133,7 +134,10 @@ class EngineMachine(RuleBasedStateMachine):
         self.tell(jobs.JobSuspended(JobId(f"acme/{name}@1"), attempt, attempt))
 
     def teardown(self) -> None:
-        """Fold again from zero, and plan every cycle again: both give what was recorded."""
+        """Fold again from zero, and plan every cycle again: both give what was recorded.
+
+        Every invariant holds after every record, also inside a batch.
+        """
         if not hasattr(self, "stage"):
             return
         state = State()
@@ -141,6 +145,7 @@ class EngineMachine(RuleBasedStateMachine):
         for record in records:
             assert record is not None
             evolve(state, record)
+            assert broken(state) == (), record
         assert Digest().update(state) == self.stage.host.digest.update(self.stage.state)
         assert Verifier("stage", lambda _: True).run(records).first is None
 
