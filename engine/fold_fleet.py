@@ -192,14 +192,16 @@ def _drop_claim(state: State, job_id: JobId, now_ms: int) -> None:
 def refresh_node(state: State, node: NodeState) -> None:
     """Recompute a node's row from its spec, its health and who holds or claims what on it.
 
-    The rows of these jobs say in which pool they are, so they are out of date too.
+    The rows of these jobs say in which pool they are, so they are out of date too. A node that is
+    gone keeps its place when its domain goes as well.
     """
     table, row, spec = state.node_table, node.row, node.spec
-    domain = state.domains[spec.domain]
-    table.place[row] = (
-        state.index("domain", spec.domain),
-        state.index("pool", f"{domain.cluster}/{spec.sku}"),
-    )
+    domain = state.domains.get(spec.domain)
+    if domain is not None:
+        table.place[row] = (
+            state.index("domain", spec.domain),
+            state.index("pool", f"{domain.cluster}/{spec.sku}"),
+        )
     table.usable[row] = int(takes_new_work(node))
     table.milli[row] = -1
     table.milli[row, : spec.devices] = DEVICE_MILLI

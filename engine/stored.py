@@ -57,7 +57,7 @@ _decode = msgpack.Decoder(StoredState).decode
 _spec = attrgetter(*StoredSpec.__struct_fields__[1:])
 _time = attrgetter(*StoredTime.__struct_fields__)
 _progress = attrgetter(*StoredProgress.__struct_fields__)
-_node = attrgetter(*StoredNode.__struct_fields__)
+_node = attrgetter(*StoredNode.__struct_fields__[:-1])
 _totals = attrgetter(*StoredTotals.__struct_fields__)
 _memory = attrgetter(*StoredMemory.__struct_fields__)
 
@@ -80,7 +80,7 @@ def store(state: State) -> bytes:
         regions=tuple(state.regions.values()),
         clusters=tuple(state.clusters.values()),
         domains=tuple(state.domains.values()),
-        nodes=tuple([StoredNode(*_node(node)) for node in state.nodes.values()]),
+        nodes=tuple([_stored_node(state, node) for node in state.nodes.values()]),
         removed=state.removed,
         tenants=tuple(state.tenants.values()),
         teams=tuple(state.teams.values()),
@@ -93,6 +93,10 @@ def store(state: State) -> bytes:
         cancelled_holding=tuple(state.cancelled_holding),
     )
     return _encode(_Envelope(_FORMAT, VERSION, Raw(_encode(body))))
+
+
+def _stored_node(state: State, node: NodeState) -> StoredNode:
+    return StoredNode(*_node(node), tuple(state.node_table.place[node.row].tolist()))
 
 
 def _stored(job: JobState) -> StoredJob:
@@ -163,7 +167,9 @@ def _restore_world(state: State, stored: StoredState) -> None:
         state.waiting_events.setdefault(parked.waits_for, {})[position] = None
     for entry in stored.nodes:
         node = NodeState(entry.spec, state.node_table.add(entry.spec.name))
-        _fill(node, entry)
+        for name in StoredNode.__struct_fields__[:-1]:
+            setattr(node, name, getattr(entry, name))
+        state.node_table.place[node.row] = entry.place
         state.nodes[entry.spec.name] = node
 
 

@@ -91,7 +91,7 @@ class StoredJob(Struct, array_like=True, frozen=True):
 
 
 class StoredNode(Struct, array_like=True, frozen=True):
-    """One node, gone or not."""
+    """One node, gone or not; `place` are the numbers of its domain and its pool."""
 
     spec: Node
     health: NodeHealth
@@ -99,6 +99,7 @@ class StoredNode(Struct, array_like=True, frozen=True):
     device_sequence: int
     gone: bool
     unusable: tuple[int, ...]
+    place: tuple[int, ...]
 
 
 class StoredTotals(Struct, array_like=True, frozen=True):

@@ -3,7 +3,9 @@
 
 from msgspec import structs
 
+from engine.digest import Digest
 from engine.policies import POOL
+from engine.stored import restore, store
 from schemas import fleet, tenants
 from schemas.decisions import Policy
 from schemas.ids import ClusterName, DomainName, NodeName, RegionName
@@ -64,6 +66,8 @@ def test_a_removed_node_holds_no_reservation_and_its_domain_may_go() -> None:
     assert grant(stage, asked("t", 1, "t")).refused
     assert not stage.tell(fleet.DomainRemoved(DomainName("t-d"), 1)).refused
     assert not grant(stage, asked("all", 24)).refused
+    restored = restore(store(stage.state))
+    assert Digest().update(restored) == stage.host.digest.update(stage.state)
 
 
 def test_giving_back_is_admitted_even_where_too_much_is_reserved() -> None:
