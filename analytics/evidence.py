@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fold shows about a waiting job: who may hold it, where most of it fits, what is missing."""
+"""What the fold shows about a waiting job: who may hold it, where most fits, what is missing."""
 
 from msgspec import Struct
 
@@ -79,7 +79,7 @@ def gather(state: State, job: JobId) -> Evidence | None:
 
 
 def _excluded(snapshot: Snapshot, kind: int, *, fits_empty: bool) -> tuple[Excluded, ...]:
-    """Return the nodes out by each rule; the gang's span excludes nobody where the gang would fit."""
+    """Return the nodes out by each rule; the span excludes nobody where the gang would fit."""
     return tuple(
         Excluded(found.rule, WORDING[Rule(found.rule)], found.nodes)
         for found in exclusions(snapshot, kind)

@@ -23,7 +23,7 @@ def _read(parse: Callable[[str], _T]) -> Callable[[type, Sequence[Token]], _T]:
 
 
 def parse_days(text: str) -> range:
-    """Return the days of the trace from a first to a last one. Raises `ValueError` with a sentence."""
+    """Return the days from a first to a last one. Raises `ValueError` with a sentence."""
     first, dash, last = text.partition("-")
     if not (first.isdecimal() and last.isdecimal() and dash):
         msg = f"{text!r} names no days: give the first and the last, as in 21-34"

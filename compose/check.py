@@ -41,7 +41,7 @@ def _python() -> _Row:
 
 
 def _libraries() -> Iterator[_Row]:
-    """Yield each library with what is installed of it, held against what this version is made for."""
+    """Yield each library, held against what this version is made for."""
     for wanted in requires("singlepool") or ():
         name, _, pinned = wanted.partition("==")
         try:

@@ -66,7 +66,8 @@ def run(arguments: Sequence[str]) -> int:
         done = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        return _end(Exit.USAGE, f"{error} See singlepool --help.")
+        asked = " ".join(("singlepool", *(error.command_chain or ())))
+        return _end(Exit.USAGE, f"{str(error).rstrip('.')}; see {asked} --help")
     except (CallerError, WorldError) as error:
         return _end(_code(error), str(error))
     except BrokenPipeError:

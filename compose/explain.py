@@ -80,8 +80,6 @@ def _evidence_rows(evidence: Evidence | None) -> list[tuple[object, ...]]:
     free = f"{evidence.eligible_nodes} nodes pass, with {evidence.free_devices} devices free"
     rows.append(("eligible", free))
     if evidence.roomiest:
-        fit = (
-            f"{evidence.roomiest} takes {evidence.fits_workers} of {evidence.needs_workers} workers"
-        )
-        rows.append(("most room", fit + (" now" if evidence.can_run else "")))
+        takes = f"{evidence.fits_workers} of {evidence.needs_workers} {workers}"
+        rows.append(("most room", f"{evidence.roomiest} takes {takes} now"))
     return rows

@@ -123,7 +123,7 @@ def job(name: JobName, *, home: Home = POOL_OF_DEMO, output: Shown = Output.TABL
 def no_such_job(name: str, home: Home) -> NotFoundError:
     """Return the error that says where to look for the jobs that there are."""
     where = "" if home == POOL_OF_DEMO else f" --home {home}"
-    ask_for = f"singlepool query 'SELECT job FROM jobs'{where}"
+    ask_for = f"singlepool query 'FROM jobs SELECT job'{where}"
     return NotFoundError(f"there is no job {name!r} in {home}; its jobs: {ask_for}")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A moment as a user writes it: a position of the ledger, or a recorded time.
 
-A whole number below `FIRST_TIME` is a position, from there on milliseconds since 1970: a ledger of a
-thousand records a second needs three years to get there, and no fleet's history is from before
+A whole number below `FIRST_TIME` is a position, from there on milliseconds since 1970: a ledger of
+a thousand records a second needs three years to get there, and no fleet's history is from before
 March 1973. Everything else is RFC 3339, UTC where it names no zone, so that a time can be copied
 from any table.
 """
@@ -61,7 +61,7 @@ def check_within(moment: Moment, records: int, first_ms: int) -> None:
     match moment:
         case Position(position) if position > records:
             msg = f"there is no position {position:,}: this history ends at {records:,}"
-            raise NotFoundError(f"{msg}, and begins at {written(first_ms)}")
+            raise NotFoundError(msg)
         case Time(recorded_ms) if recorded_ms < first_ms:
             msg = f"nothing is recorded by {written(recorded_ms)}: this history begins at "
             raise NotFoundError(msg + written(first_ms))

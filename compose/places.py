@@ -46,8 +46,10 @@ class RunFolder:
     def with_ledger(self) -> "RunFolder":
         """Return the folder itself. Raises `NoRunError` where it holds no ledger."""
         if not self.ledger.exists():
-            msg = f"{self.path} holds no ledger; publish makes one: singlepool publish FILE"
-            raise NoRunError(f"{msg} --home {self.path}")
+            msg = (
+                f"{self.path} holds no ledger; singlepool publish FILE --home {self.path} makes one"
+            )
+            raise NoRunError(msg)
         return self
 
     def with_archive(self) -> "RunFolder":

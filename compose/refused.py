@@ -36,22 +36,43 @@ def list_refused(
 
     Example: singlepool rejected list --all --output ndjson
     """
-    rows = [
-        (number, written(e.recorded_ms), e.published.ce_type, e.published.origin.ce_subject)
-        + (e.rejection, e.field, e.value, e.rule)
-        for number, e in _kept(home, everything=everything)
-    ]
-    if output is Output.TABLE:
-        short = tuple((r[0], _short(r[2]), r[4], f"{r[5]} is {r[6]}: {r[7]}") for r in rows)
-        answer(Grid(("number", "event", "rejection", "why"), short), output)
-    else:
-        columns = ("number", "recorded_at", "event", "subject")
-        why = ("rejection", "field", "value", "rule")
-        answer(Grid((*columns, *why), tuple(rows)), output)
+    kept = _kept(home, everything=everything)
+    answer(_short_list(kept) if output is Output.TABLE else _full_list(kept), output)
 
 
-def _short(ce_type: str) -> str:
-    return ce_type.removeprefix("singlepool.")
+_Kept = Sequence[tuple[int, RejectedEvent]]
+
+
+def _short_list(kept: _Kept) -> Grid:
+    """Return what fits a terminal."""
+    rows = tuple(
+        (
+            number,
+            event.published.ce_type.removeprefix("singlepool."),
+            event.rejection,
+            f"{event.field} is {event.value}: {event.rule}",
+        )
+        for number, event in kept
+    )
+    return Grid(("number", "event", "rejection", "why"), rows)
+
+
+def _full_list(kept: _Kept) -> Grid:
+    rows = tuple(
+        (
+            number,
+            written(event.recorded_ms),
+            event.published.ce_type,
+            event.published.origin.ce_subject,
+            event.rejection,
+            event.field,
+            event.value,
+            event.rule,
+        )
+        for number, event in kept
+    )
+    about = ("number", "recorded_at", "event", "subject")
+    return Grid((*about, "rejection", "field", "value", "rule"), rows)
 
 
 def _kept(home: Path, *, everything: bool) -> list[tuple[int, RejectedEvent]]:
