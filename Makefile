@@ -42,10 +42,13 @@ pyright: env
 layers: env  ## who may import whom
 	$(BIN)/lint-imports
 
-contract: env  ## generated code, promises to readers, catalogue
+contract: env  ## generated code, promises to readers, generated pages
 	$(BIN)/python -m tools.protos check
 	$(BIN)/python -m tools.contract check
 	$(BIN)/python -m tools.event_page check
+	$(BIN)/python -m tools.topic_page check
+	$(BIN)/python -m tools.asyncapi check
+	$(BIN)/python -m tools.examples check
 
 unit: env  ## the quick tests alone
 	$(BIN)/pytest -n $(WORKERS) -m 'not long'
@@ -66,8 +69,11 @@ proto: env  ## generate the wire types from schemas/v1/*.proto
 baseline: env  ## accept the contract as it is now, if it breaks nobody
 	$(BIN)/python -m tools.contract accept
 
-docs: env  ## write the catalogues of events and views
+docs: env  ## write the pages that are made from contract, topics and views
 	$(BIN)/python -m tools.event_page write
+	$(BIN)/python -m tools.topic_page write
+	$(BIN)/python -m tools.asyncapi write
+	$(BIN)/python -m tools.examples write
 	$(BIN)/python -m analytics.view_page > docs/views.md
 
 clean:  ## remove environments and caches
