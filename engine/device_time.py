@@ -40,14 +40,13 @@ class DeviceTime:
     def settle(self, now_ms: int) -> tuple[int, int]:
         """Bring the counters up to `now_ms`; return what was added to (due, received)."""
         span_ms = now_ms - self.since_ms
-        if span_ms <= 0 or not (self.due_milli or self.received_milli):
-            self._turn(now_ms)
-            self.since_ms = now_ms
+        if span_ms <= 0:
             return 0, 0
-        self._fill(now_ms)
         due, received = self.due_milli * span_ms, self.received_milli * span_ms
         self.due += due
         self.received += received
+        if self.due or self.received:  # else all buckets are empty, and stay so
+            self._turn(now_ms)
         self.since_ms = now_ms
         return due, received
 
@@ -58,21 +57,27 @@ class DeviceTime:
         return added
 
     def _turn(self, now_ms: int) -> None:
-        """Empty the buckets that the clock entered since the last settlement."""
+        """Bring the buckets up to `now_ms`, which is later than the last settlement."""
         last, current = self.since_ms // BUCKET_MS, now_ms // BUCKET_MS
-        for bucket in range(max(last + 1, current - BUCKETS + 1), current + 1):
-            self.due_ring[bucket % BUCKETS] = 0
-            self.received_ring[bucket % BUCKETS] = 0
+        if last == current:
+            self._add(current, now_ms - self.since_ms)
+            return
+        # Buckets that the clock entered since hold what is of an hour ago, or more.
+        due, received = self.due_milli * BUCKET_MS, self.received_milli * BUCKET_MS
+        if last <= current - BUCKETS:
+            self.due_ring, self.received_ring = [due] * BUCKETS, [received] * BUCKETS
+        else:
+            self._add(last, (last + 1) * BUCKET_MS - self.since_ms)
+            for bucket in range(last + 1, current):
+                self.due_ring[bucket % BUCKETS] = due
+                self.received_ring[bucket % BUCKETS] = received
+        into_ms = now_ms - current * BUCKET_MS
+        self.due_ring[current % BUCKETS] = self.due_milli * into_ms
+        self.received_ring[current % BUCKETS] = self.received_milli * into_ms
 
-    def _fill(self, now_ms: int) -> None:
-        self._turn(now_ms)
-        current = now_ms // BUCKET_MS
-        first = max(self.since_ms // BUCKET_MS, current - BUCKETS + 1)
-        for bucket in range(first, current + 1):
-            start = max(self.since_ms, bucket * BUCKET_MS)
-            end = min(now_ms, (bucket + 1) * BUCKET_MS)
-            self.due_ring[bucket % BUCKETS] += self.due_milli * (end - start)
-            self.received_ring[bucket % BUCKETS] += self.received_milli * (end - start)
+    def _add(self, bucket: int, span_ms: int) -> None:
+        self.due_ring[bucket % BUCKETS] += self.due_milli * span_ms
+        self.received_ring[bucket % BUCKETS] += self.received_milli * span_ms
 
     def slack(self, now_ms: int, promise_ppm: int) -> int:
         """Return received minus promised over the rolling hour, times a million.
@@ -85,7 +90,9 @@ class DeviceTime:
     def breach_ms(self, now_ms: int, promise_ppm: int) -> int:
         """Return when the promise would break if nothing were received from `now_ms` on.
 
-        `NEVER_MS` without a promise or with nothing due. Walks the twelve buckets once.
+        `NEVER_MS` without a promise or with nothing due. Exact to a millisecond, and never late,
+        for a promise above a twelfth while what is due stays the same. Walks the twelve buckets
+        once.
         """
         if not promise_ppm or not self.due_milli:
             return NEVER_MS

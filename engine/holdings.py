@@ -16,6 +16,8 @@ from schemas.ids import JobId
 from schemas.jobs import WorkerShape
 from schemas.reasons import Reason
 
+_PLACED: str = Reason.PLACED.value
+
 
 def account(state: State, piece: Slice, shape: WorkerShape, sign: int) -> None:
     """Add a slice's amounts to its node's free amounts (`sign` 1) or take them out (-1)."""
@@ -78,7 +80,7 @@ def take(state: State, job: JobState, now_ms: int) -> None:
     job.attempt, job.workers, job.slices = claim.attempt, claim.workers, claim.slices
     job.resize_number = 0
     enter(job, Phase.STARTING, now_ms)
-    job.reason = Reason.PLACED.value
+    job.reason = _PLACED
     state.directives.append(
         LaunchDirective(
             job.id, job.attempt, job.workers, job.slices, resume, job.checkpoint, state.head

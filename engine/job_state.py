@@ -30,6 +30,9 @@ class Resize(Struct, frozen=True):
     slices: tuple[Slice, ...]
 
 
+_FIRST_REASON: str = Reason.WAITING_FOR_CAPACITY.value
+
+
 class JobState:
     """One job, from its submission on. Mutable, private to the fold."""
 
@@ -83,7 +86,7 @@ class JobState:
         self.priority = spec.priority
         self.phase = Phase.QUEUED
         self.phase_since_ms = now_ms
-        self.reason: str = Reason.WAITING_FOR_CAPACITY.value
+        self.reason = _FIRST_REASON
         self.submitted_ms = now_ms
         self.first_started_ms = 0
         self.ended_ms = 0

@@ -24,12 +24,13 @@ def set_progress(state: State, job: JobState, now_ms: int, progress_milli: int) 
     job.work += job.progress_milli * (now_ms - job.work_since_ms)
     job.work_since_ms = now_ms
     job.progress_milli = progress_milli
-    due = 0
+    due = received = 0
     if job.first_started_ms and not job.ended:
         due = job.spec.workers_min * job.worker_milli
-    _add(state, job, job.time.set_rates(now_ms, due, min(progress_milli, due)))
+        received = min(progress_milli, due)
+    _add(state, job, job.time.set_rates(now_ms, due, received))
     job.breach_ms = NEVER_MS
-    if due and progress_milli < due:
+    if received < due:
         job.breach_ms = job.time.breach_ms(now_ms, promise_ppm(state, job.tier))
 
 
