@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a client reaches the broker: where it is, and as whom it comes."""
 
+import logging
 import time
 from pathlib import Path
+from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from schemas.errors import WorldError
 
-Settings = dict[str, str | int | float | bool]
-"""What librdkafka is told, by its own names."""
+Settings = dict[str, Any]
+"""What librdkafka is told, by its own names: text, numbers, callbacks."""
+
+_SILENT = logging.getLogger("singlepool.kafka")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 _ASK_S = 1.0
 _CERTIFICATE, _KEY, _AUTHORITY = "certificate.pem", "key.pem", "authority.pem"
+
+
+def _say_nothing(_: KafkaError) -> None:
+    """Leave an error to the call that meets it."""
 
 
 class BrokerUnavailableError(WorldError):
@@ -51,9 +61,14 @@ class Connection(Struct, frozen=True):
     def settings(self) -> Settings:
         """Return what every client of librdkafka needs to get there.
 
-        A client that is refused or cannot reach anybody says so by its errors, not on a log.
+        A client that is refused, fenced or cannot reach anybody says so by the error of a call,
+        once, and neither on a log nor out of a callback.
         """
-        settings: Settings = {"bootstrap.servers": self.bootstrap, "log_level": 0}
+        settings: Settings = {
+            "bootstrap.servers": self.bootstrap,
+            "logger": _SILENT,
+            "error_cb": _say_nothing,
+        }
         if self.security is not None:
             settings |= {
                 "security.protocol": "ssl",

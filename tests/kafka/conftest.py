@@ -68,19 +68,19 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[Connection]:
-    """The run's broker: the first worker starts it, the last one that lives stops it."""
+    """The run's broker: the first who asks starts it, the last one that lives stops it."""
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "broker"
     users = home / "users"
     users.mkdir(parents=True, exist_ok=True)
-    mine = users / str(os.getpid())
+    mine = users / f"{os.getpid()}.{uuid.uuid4().hex}"  # other folders' tests have it too
     with locked(home / "lock"):
         layout = existing(home) if any(users.iterdir()) else new_broker(home)
         mine.touch()
     yield connection(home, layout)
     with locked(home / "lock"):
         mine.unlink()
-        if not any(alive(int(user.name)) for user in users.iterdir()):
+        if not any(alive(int(user.stem)) for user in users.iterdir()):
             stop(home, layout.nodes)
 
 

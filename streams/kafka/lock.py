@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transactional id as a lock: who opened it last is the one whose transactions land.
+
+What an error leaves behind is said by its type. `LostLockError`: nothing of the transaction is
+there and nothing more can be written. `LedgerBusyError`: it was aborted, the lock is still held.
+`LedgerStorageError`: whether it is there is not known; the lock must be opened anew, which ends
+whatever was left open, and then the end be read.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from msgspec import Struct
+
+from schemas.errors import WorldError
+from schemas.ledger import LedgerBusyError, LedgerStorageError
+from streams.kafka.connection import Connection
+from streams.kafka.headers import Headers
+from streams.kafka.partition import Partition
+
+_PATIENCE_S = 30.0
+_TRANSACTION_MS = 10_000
+"""The broker ends a transaction that stays open for so long, since it hides all that follows."""
+
+_SEND_S = 0.05
+_LARGEST_BYTES = 2_097_152
+_LOST = frozenset(
+    (
+        KafkaError._FENCED,  # noqa: SLF001  # the client's own name
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+    )
+)
+
+
+class LostLockError(WorldError):
+    """Somebody else opened the lock, or the broker ended the transaction; nothing of it landed."""
+
+
+class Outgoing(Struct, frozen=True):
+    """A record to be written."""
+
+    topic: str
+    headers: Headers
+    value: bytes
+
+
+class Lock:
+    """One opening of the lock."""
+
+    def __init__(self, connection: Connection, transactional_id: str) -> None:
+        """Open it: when this returns, no older opening can write any more.
+
+        Raises `LedgerBusyError` where the broker does not let it be opened in time.
+        """
+        self._id, self._where = transactional_id, connection.bootstrap
+        self._sent, self._last, self._refused = 0, -1, list[KafkaError]()
+        self._producer = Producer(
+            connection.settings()
+            | {
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": _TRANSACTION_MS,
+                "linger.ms": 0,  # a batch is handed over whole, so there is nothing to wait for
+                "compression.type": "lz4",
+                "message.max.bytes": _LARGEST_BYTES,
+            }
+        )
+        try:
+            self._producer.init_transactions(_PATIENCE_S)
+        except KafkaException as error:
+            msg = f"{self._id} at {self._where} could not be taken: {error}; try again"
+            raise LedgerBusyError(msg) from error
+
+    def close(self) -> None:
+        """Leave the broker; what is open is aborted there."""
+        with suppress(KafkaException, SystemError):  # of a fenced client, once more
+            self._producer.purge()
+            self._producer.close()
+
+    def commit(
+        self,
+        messages: Sequence[Outgoing],
+        offsets: Mapping[tuple[str, int], int],
+        group: Partition,
+    ) -> int:
+        """Write records and a group's offsets in one transaction, all or nothing.
+
+        Returns the offset of the last record. Readers see it a moment after this returns.
+        """
+        try:
+            self._producer.begin_transaction()
+            self._send(messages)
+            if offsets:
+                places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+                metadata = group.consumer.consumer_group_metadata()
+                self._producer.send_offsets_to_transaction(places, metadata, _PATIENCE_S)
+            self._producer.commit_transaction(_PATIENCE_S)
+        except KafkaException as error:
+            raise self._told(error) from error
+        except SystemError as error:
+            # The client raises a fatal error out of whichever call serves its callbacks; where one
+            # of ours is served after it, Python wraps it so.
+            if not isinstance(error.__cause__, KafkaException):
+                raise
+            raise self._told(error.__cause__) from error
+        return self._last
+
+    def _send(self, messages: Sequence[Outgoing]) -> None:
+        """Hand records over and wait until the broker has acknowledged every single one."""
+        self._sent = 0
+        self._refused.clear()
+        for message in messages:
+            while not self._handed_over(message):
+                self._producer.poll(_SEND_S)
+        self._producer.flush(_PATIENCE_S)
+        if self._refused:
+            raise KafkaException(self._refused[0])
+        if self._sent != len(messages):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records without an answer"))  # noqa: SLF001  # as above
+
+    def _handed_over(self, message: Outgoing) -> bool:
+        try:
+            self._producer.produce(
+                message.topic,
+                message.value,
+                partition=0,
+                headers=list(message.headers),
+                on_delivery=self._delivered,
+            )
+        except BufferError:  # the client's queue is full: let it send
+            return False
+        self._producer.poll(0)
+        return True
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._sent += 1
+            self._last = message.offset() or 0
+        else:
+            self._refused.append(error)
+
+    def _told(self, error: KafkaException) -> WorldError:
+        """Leave the transaction as far as that can be done, and return what that means."""
+        reason = error.args[0]
+        if not isinstance(reason, KafkaError):
+            return LedgerStorageError(f"{self._id} at {self._where}: {error}; open it again")
+        if reason.code() in _LOST:
+            return LostLockError(f"{self._id} at {self._where}: {reason}")
+        if reason.fatal():
+            return LedgerStorageError(f"{self._id} at {self._where}: {reason}; open it again")
+        try:
+            self._producer.abort_transaction(_PATIENCE_S)
+        except KafkaException as again:
+            inner = again.args[0]
+            if isinstance(inner, KafkaError) and inner.code() in _LOST:
+                return LostLockError(f"{self._id} at {self._where}: {inner}")
+            return LedgerStorageError(
+                f"{self._id} at {self._where}: {reason}, and then {again}; open it again"
+            )
+        return LedgerBusyError(f"{self._id} at {self._where}: {reason}; nothing was written")

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where in a partition a position lies: a sparse index, and the search that fills it.
+
+Every record takes at least one offset, and what is no record (markers, aborted records, notes)
+takes some between. So offsets rise with positions, at a pace that changes slowly: the search
+guesses by the pace between what it knows, and halves where that does not get it on.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+
+from msgspec import Struct
+
+NEAR = 2_048
+"""So many offsets are read rather than searched: a fetch brings them at once."""
+
+
+class Place(Struct, frozen=True):
+    """Records from `offset` on have positions from `position` on."""
+
+    position: int
+    offset: int
+
+
+class PlaceIndex:
+    """Some places of a partition that only ever grows at its end."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._positions: list[int] = []
+        self._offsets: list[int] = []
+
+    def add(self, place: Place) -> None:
+        """Remember a place."""
+        at = bisect_left(self._positions, place.position)
+        if at == len(self._positions) or self._positions[at] != place.position:
+            self._positions.insert(at, place.position)
+            self._offsets.insert(at, place.offset)
+
+    def before(self, position: int, begin: Place) -> Place:
+        """Return the last known place that is not behind a position, or the beginning."""
+        at = bisect_right(self._positions, position) - 1
+        return begin if at < 0 else Place(self._positions[at], self._offsets[at])
+
+    def after(self, position: int, end: Place) -> Place:
+        """Return the first known place behind a position, or the end."""
+        at = bisect_right(self._positions, position)
+        if at == len(self._positions) or self._offsets[at] >= end.offset:
+            return end
+        return Place(self._positions[at], self._offsets[at])
+
+
+def locate(
+    position: int, begin: Place, end: Place, index: PlaceIndex, first_at: Callable[[int], Place]
+) -> int:
+    """Return an offset from which a position is read on: at most `NEAR` offsets before it.
+
+    `first_at` returns the place of what lies first at an offset or behind it; `end` is behind the
+    position, and nothing lies there yet.
+    """
+    low, high = index.before(position, begin), index.after(position, end)
+    halving = False
+    while high.offset - low.offset > NEAR:
+        asked = _guess(position, low, high, halving=halving)
+        halving = not halving
+        found = first_at(asked)
+        if found.position <= position and found.offset < high.offset:
+            low = found
+            index.add(found)
+        else:  # what lies from there on is behind the position
+            high = Place(max(found.position, position + 1), asked)
+    return low.offset
+
+
+def _guess(position: int, low: Place, high: Place, *, halving: bool) -> int:
+    """Return an offset between two places, where a position should lie or just behind it."""
+    gap = high.offset - low.offset
+    if halving:
+        return low.offset + gap // 2
+    pace = gap * (position - low.position) // max(1, high.position - low.position)
+    return min(max(low.offset + pace - NEAR // 2, low.offset + 1), high.offset - 1)

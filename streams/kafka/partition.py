@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One partition as its committed records: sought, read on, and asked for its end.
+
+What a transaction wrote is seen when it is committed, and never when it was aborted.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas.errors import WorldError
+from schemas.ledger import CorruptLedgerError, LedgerStorageError
+from streams.kafka.connection import Connection
+
+PATIENCE_S = 30.0
+
+_WITHIN = 512
+_LOST = frozenset((KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE))  # noqa: SLF001  # the client's own name
+_PASSING = frozenset(
+    (
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._TRANSPORT,  # noqa: SLF001  # as above
+        KafkaError._TIMED_OUT,  # noqa: SLF001  # as above
+    )
+)
+"""What a broker or its clients say while a leader is found: ask again."""
+
+_ASK_S, _AGAIN_S, _LOOK_S = 5.0, 0.05, 0.001
+_FETCH_WAIT_MS = 100
+_QUEUED_KIB = 16_384
+
+
+class Partition:
+    """A reader of one partition. `next` is the offset after the last record that it took."""
+
+    def __init__(self, connection: Connection, topic: str, group: str, number: int = 0) -> None:
+        """Read a topic's partition; of the group's name only commits of offsets make use."""
+        self.topic, self._where = topic, connection.bootstrap
+        self._number = number
+        self.consumer = Consumer(
+            connection.settings()
+            | {
+                "group.id": group,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",  # to begin elsewhere would be a silent gap
+                "check.crcs": True,
+                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "queued.max.messages.kbytes": _QUEUED_KIB,
+            }
+        )
+        self.next: int | None = None
+        self._end_seen = -1
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self.consumer.close()
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the first offset, and the one after the last that is committed.
+
+        Raises `LedgerStorageError` where the broker does not say.
+        """
+        place = TopicPartition(self.topic, self._number)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self.consumer.get_watermark_offsets(place, _ASK_S, cached=False)
+            except KafkaException as error:
+                if not _passes(error) or time.monotonic() > deadline:
+                    raise self._failed(error) from error
+                time.sleep(_AGAIN_S)
+
+    def wait_for_end(self, offset: int) -> None:
+        """Return once the end is behind an offset. Raises `LedgerStorageError`."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.bounds()[1] <= offset:
+            if time.monotonic() > deadline:
+                raise self._failed(KafkaException(f"offset {offset} did not appear"))
+            time.sleep(_LOOK_S)
+
+    def seek(self, offset: int) -> None:
+        """Go on from an offset."""
+        self.consumer.assign([TopicPartition(self.topic, self._number, offset)])
+        self.next, self._end_seen = offset, -1
+
+    def seen(self, end: int) -> bool:
+        """Whether all before an offset was taken."""
+        return self.next is not None and max(self.next, self._end_seen) >= end
+
+    def take(self, timeout_s: float) -> Sequence[Message]:
+        """Return the records that come next, and wait for the first.
+
+        None came where there are none, or where only an end or a marker was met. Raises
+        `LedgerStorageError`, and `CorruptLedgerError` where the broker no longer has the offset.
+        """
+        try:
+            first = self.consumer.poll(timeout_s)
+            rest = [] if first is None else self.consumer.consume(_WITHIN, 0)
+        except KafkaException as error:
+            raise self._failed(error) from error
+        return self._sound([] if first is None else [first, *rest])
+
+    def _sound(self, messages: Iterable[Message]) -> Sequence[Message]:
+        found: list[Message] = []
+        for message in messages:
+            error = message.error()
+            offset = message.offset()
+            if error is None and offset is not None:
+                found.append(message)
+                self.next = offset + 1
+            elif error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # as above
+                self._end_seen = offset or 0
+            elif error is not None and not error.retriable():
+                raise self._failed(KafkaException(error))
+        return found
+
+    def _failed(self, error: KafkaException) -> WorldError:
+        reason = error.args[0]
+        if isinstance(reason, KafkaError) and reason.code() in _LOST:
+            msg = (
+                f"{self.topic} at {self._where} no longer has offset {self.next}: records were "
+                "deleted; restore the ledger from the archive"
+            )
+            return CorruptLedgerError(msg)
+        return LedgerStorageError(
+            f"{self.topic} at {self._where} cannot be read: {error}; `singlepool doctor` looks why"
+        )
+
+
+def _passes(error: KafkaException) -> bool:
+    reason = error.args[0]
+    return isinstance(reason, KafkaError) and reason.code() in _PASSING
