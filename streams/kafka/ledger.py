@@ -65,8 +65,10 @@ class KafkaLedger(KafkaReader):
         self._commit((), Note(latest.head, self._lease.epoch, owner, latest.consumed), {})
         return self._lease
 
-    def append(self, lease: Lease, position: int, batch: Batch) -> int:
-        """Append a batch in one transaction and return the new head.
+    def append(
+        self, lease: Lease, position: int, batch: Batch, also: Sequence[Outgoing] = ()
+    ) -> int:
+        """Append a batch and what lands with it in one transaction, and return the new head.
 
         Raises, besides what the port says, `LedgerBusyError` where the broker was away and the
         batch was aborted, and `LedgerStorageError` where it is not known whether it is there.
@@ -76,7 +78,7 @@ class KafkaLedger(KafkaReader):
         written = self._written
         head = position + len(records)
         note = Note(head, lease.epoch, lease.owner, {**written.consumed, **batch.consumed})
-        messages = (*self._placed(position, records), *self._refused(batch.rejected))
+        messages = (*self._placed(position, records), *self._refused(batch.rejected), *also)
         self._commit(messages, note, batch.consumed)
         return head
 

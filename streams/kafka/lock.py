@@ -25,6 +25,7 @@ _TRANSACTION_MS = 10_000
 
 _SEND_S = 0.05
 _LARGEST_BYTES = 2_097_152
+_BY_ORDER, _BY_KEY = 0, -1
 _LOST = frozenset(
     (
         KafkaError._FENCED,  # noqa: SLF001  # the client's own name
@@ -40,11 +41,12 @@ class LostLockError(WorldError):
 
 
 class Outgoing(Struct, frozen=True):
-    """A record to be written."""
+    """A record to be written: with a key wherever the key says, without one where order is all."""
 
     topic: str
     headers: Headers
-    value: bytes
+    value: bytes | None
+    key: bytes | None = None
 
 
 class Lock:
@@ -125,7 +127,8 @@ class Lock:
             self._producer.produce(
                 message.topic,
                 message.value,
-                partition=0,
+                message.key,
+                _BY_ORDER if message.key is None else _BY_KEY,
                 headers=list(message.headers),
                 on_delivery=self._delivered,
             )
