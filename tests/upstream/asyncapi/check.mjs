@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints what AsyncAPI's own parser makes of documents, one JSON object a line: its diagnostics, and
-// the messages that it found on each channel with the fields of their payloads.
+// Prints what AsyncAPI's own parser makes of documents, one JSON object a line: its diagnostics,
+// and the messages that it found on each channel with the fields of their payloads.
 //
 //     node check.mjs asyncapi.json...
 

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prints where a job stands, once there is a verdict on it.
+//
+//     node verdict.mjs BROKER JOB [PREFIX]
+
+import { randomUUID } from 'node:crypto';
+import { Consumer, FetchIsolationLevels, stringDeserializer } from '@platformatic/kafka';
+import { decode } from './contract.mjs';
+
+const [broker, job, prefix = ''] = process.argv.slice(2);
+
+const consumer = new Consumer({
+  groupId: `${prefix}upstream.main.${randomUUID()}`, // of its own: all verdicts
+  clientId: 'first-upstream',
+  bootstrapBrokers: [broker],
+  deserializers: {
+    key: stringDeserializer,
+    value: (bytes) => bytes,
+    headerKey: stringDeserializer,
+    headerValue: stringDeserializer,
+  },
+});
+const verdicts = await consumer.consume({
+  topics: [`${prefix}verdicts`],
+  mode: 'earliest',
+  isolationLevel: FetchIsolationLevels.READ_COMMITTED, // what was aborted was never said
+  autocommit: false,
+});
+
+for await (const { key, value } of verdicts) {
+  if (key !== job) continue;
+  console.log(JSON.stringify(value ? decode('VerdictReached', value) : { job, reason: 'over' }));
+  break;
+}
+await consumer.close(true);
