@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -65,6 +65,12 @@ class Admin:
         while _to_do(plan := self.plan(topology)) and time.monotonic() < deadline:
             time.sleep(_LOOK_S)
         return plan
+
+    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
+        """Return a consumer group's offsets, by topic and partition."""
+        asked = [ConsumerGroupTopicPartitions(group)]
+        (future,) = self._client.list_consumer_group_offsets(asked).values()
+        return {(p.topic, p.partition): p.offset for p in self._answer(future).topic_partitions}
 
     def _settings(self, names: Iterable[str]) -> dict[str, Mapping[str, str]]:
         asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]

@@ -8,11 +8,16 @@ guesses by the pace between what it knows, and halves where that does not get it
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from enum import Enum
+from itertools import cycle
 
 from msgspec import Struct
 
 NEAR = 2_048
 """So many offsets are read rather than searched: a fetch brings them at once."""
+
+
+_ASIDE = NEAR // 2 - 1
 
 
 class Place(Struct, frozen=True):
@@ -59,10 +64,10 @@ def locate(
     position, and nothing lies there yet.
     """
     low, high = index.before(position, begin), index.after(position, end)
-    halving = False
-    while high.offset - low.offset > NEAR:
-        asked = _guess(position, low, high, halving=halving)
-        halving = not halving
+    for aim in cycle(_Aim):
+        if high.offset - low.offset <= NEAR:
+            break
+        asked = _guess(position, low, high, aim)
         found = first_at(asked)
         if found.position <= position and found.offset < high.offset:
             low = found
@@ -72,10 +77,22 @@ def locate(
     return low.offset
 
 
-def _guess(position: int, low: Place, high: Place, *, halving: bool) -> int:
-    """Return an offset between two places, where a position should lie or just behind it."""
+class _Aim(Enum):
+    """Just before where a position should lie, just behind it, or in the middle of what is left.
+
+    The first two close in at once where the pace is even, the third where it is not.
+    """
+
+    BEFORE = 1
+    BEHIND = 2
+    MIDDLE = 3
+
+
+def _guess(position: int, low: Place, high: Place, aim: _Aim) -> int:
+    """Return an offset between two places."""
     gap = high.offset - low.offset
-    if halving:
+    if aim is _Aim.MIDDLE:
         return low.offset + gap // 2
     pace = gap * (position - low.position) // max(1, high.position - low.position)
-    return min(max(low.offset + pace - NEAR // 2, low.offset + 1), high.offset - 1)
+    aside = -_ASIDE if aim is _Aim.BEFORE else _ASIDE
+    return min(max(low.offset + pace + aside, low.offset + 1), high.offset - 1)

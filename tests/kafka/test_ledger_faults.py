@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a real broker does to a ledger: stopped and killed writers, aborted and open transactions.
+
+The records of a batch say which they are, so that a batch that is halved, lost or twice is seen.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from compose.broker.layout import connection
+from compose.broker.nodes import kill, start, stop
+from schemas.ledger import Batch, CorruptLedgerError, FencedError, scan
+from streams.kafka.admin import Admin
+from streams.kafka.connection import Connection
+from streams.kafka.entries import Note, note_headers, note_value, record_headers
+from streams.kafka.ledger import KafkaLedger, input_name
+from streams.kafka.lock import Lock, Outgoing
+from streams.kafka.partition import Partition
+from streams.kafka.reader import KafkaReader
+from streams.kafka.rejected import RejectedLog
+from streams.kafka.topics import ENGINE, Topology
+from tests.kafka.conftest import new_broker
+from tests.streams.appender import FENCED
+from tests.streams.ledger_contract import SIZE, batch, records, refused
+
+PATIENCE_S = 60
+
+
+@contextmanager
+def appender(broker: Connection, topology: Topology) -> Generator[subprocess.Popen[str]]:
+    """A process that appends, killed at the end if it still runs."""
+    program = [sys.executable, "-m", "tests.kafka.appender", broker.bootstrap, topology.prefix]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def told(running: subprocess.Popen[str], lines: int = 1) -> str:
+    """The last of so many lines that the process says next."""
+    assert running.stdout is not None
+    said = [running.stdout.readline().strip() for _ in range(lines)]
+    assert said[-1]
+    return said[-1]
+
+
+def check_whole(broker: Connection, topology: Topology, acknowledged: int) -> int:
+    """Hold a ledger to whole batches up to the last that was acknowledged; return how many."""
+    with KafkaReader(broker, topology) as ledger:
+        batches, over = divmod(ledger.head(), SIZE)
+        assert over == 0
+        assert batches > acknowledged
+        assert list(scan(ledger)) == [r for n in range(batches) for r in records(n)]
+        assert dict(ledger.consumed()) == {"in": batches}
+    refused_log = RejectedLog(broker, topology)
+    kept = refused_log.rejected(1, batches + 1)
+    refused_log.close()
+    assert kept == [(n + 1, refused(n % 256)) for n in range(batches)]
+    return batches
+
+
+def leave_open(broker: Connection, topology: Topology, *contents: bytes) -> Producer:
+    """A writer that stops in the middle of a transaction: what it wrote lies in the partition."""
+    producer = Producer(broker.settings() | {"transactional.id": topology.lock})
+    producer.init_transactions(PATIENCE_S)
+    producer.begin_transaction()
+    for at, data in enumerate(contents):
+        producer.produce(topology.ledger.name, data, partition=0, headers=record_headers(at))
+    assert producer.flush(PATIENCE_S) == 0
+    return producer
+
+
+# --- writers --------------------------------------------------------------------------------------
+
+
+def test_a_writer_that_was_stopped_and_goes_on_lands_nothing(
+    broker: Connection, topics: Topology
+) -> None:
+    """Deposed while it slept, in an append or not, it is told so, and nothing of it shows."""
+    with appender(broker, topics) as running, KafkaLedger(broker, topics) as ledger:
+        told(running, lines=3)
+        os.kill(running.pid, signal.SIGSTOP)
+        lease = ledger.acquire("second")
+        head = ledger.head()
+        os.kill(running.pid, signal.SIGCONT)
+        assert running.stdout is not None
+        assert list(running.stdout)[-1].strip() == FENCED
+        assert running.wait(PATIENCE_S) == 0
+        assert ledger.head() == head
+        number = head // SIZE
+        ledger.append(lease, head, Batch(records(number), {"in": number + 1}, [refused(number)]))
+    check_whole(broker, topics, head // SIZE)
+
+
+def test_a_killed_writer_loses_nothing_acknowledged_and_halves_nothing(
+    broker: Connection, topics: Topology
+) -> None:
+    """After each kill there are whole batches, all that were acknowledged; the next goes on."""
+    before = 0
+    for _ in range(3):
+        with appender(broker, topics) as running:
+            last = told(running, lines=4)
+            running.kill()
+            assert running.stdout is not None
+            rest = [line for line in running.stdout if line.endswith("\n")]
+            last = [last, *rest][-1].strip()
+        with KafkaLedger(broker, topics) as ledger:
+            ledger.acquire("afterwards")  # ends what the killed one left open
+        batches = check_whole(broker, topics, int(last))
+        assert batches > before
+        before = batches
+
+
+def test_what_a_writer_left_open_is_never_read(broker: Connection, topics: Topology) -> None:
+    """Open, it is invisible; whoever takes the lease ends it, and positions go on without it."""
+    with KafkaReader(broker, topics) as reader, KafkaLedger(broker, topics) as ledger:
+        left = leave_open(broker, topics, b"lost", b"lost too")
+        assert reader.head() == 0
+        assert list(reader.read(0, 10)) == []
+        lease = ledger.acquire("next")
+        assert ledger.head() == 0
+        ledger.append(lease, 0, batch(0))
+        assert list(scan(reader)) == records(0)
+        del left
+
+
+def test_markers_and_aborted_records_leave_no_hole_in_positions(
+    broker: Connection, topics: Topology
+) -> None:
+    """Offsets run ahead of positions, and a reader that begins anywhere finds its record."""
+    with KafkaLedger(broker, topics) as ledger:
+        lease = ledger.acquire("a")
+        for number in range(4):
+            ledger.append(lease, number * SIZE, batch(number))
+        left = leave_open(broker, topics, *[b"aborted"] * 50)
+        lease = ledger.acquire("a")
+        for number in range(4, 8):
+            ledger.append(lease, number * SIZE, batch(number))
+        del left
+    expected = [record for number in range(8) for record in records(number)]
+    partition = Partition(broker, topics.ledger.name, topics.group(ENGINE))
+    assert partition.bounds()[1] > len(expected) + 50
+    partition.close()
+    with KafkaReader(broker, topics) as reader:
+        for start in range(0, len(expected), 3):
+            assert list(reader.read(start, 2)) == expected[start : start + 2]
+        assert list(scan(reader)) == expected
+
+
+def test_an_open_transaction_of_another_hides_what_follows_it_and_ends_by_itself(
+    broker: Connection, topics: Topology
+) -> None:
+    """It is no silent gap: the append is not acknowledged before every reader can see it."""
+    foreign = Producer(broker.settings() | {"transactional.id": f"{topics.prefix}foreign"})
+    foreign.init_transactions(PATIENCE_S)
+    foreign.begin_transaction()
+    note = note_value(Note(0, 0, "foreign"))
+    foreign.produce(topics.ledger.name, note, partition=0, headers=note_headers())
+    assert foreign.flush(PATIENCE_S) == 0
+    lock = Lock(broker, topics.lock)
+    partition = Partition(broker, topics.ledger.name, topics.group(ENGINE))
+    message = Outgoing(topics.ledger.name, record_headers(0), b"hidden")
+    offset = lock.commit([message], {}, partition)
+    assert partition.bounds()[1] < offset
+    foreign.abort_transaction(PATIENCE_S)
+    partition.wait_for_end(offset)
+    lock.close()
+    partition.close()
+
+
+def test_inputs_that_are_topics_show_in_the_group_too(broker: Connection, topics: Topology) -> None:
+    """The tools that watch lag see the offsets of the same transaction; other names stay ours."""
+    name = input_name(topics.accepted.name, 1)
+    with KafkaLedger(broker, topics) as ledger:
+        lease = ledger.acquire("a")
+        ledger.append(lease, 0, Batch([b"a"], {name: 7, "elsewhere": 3}))
+        assert dict(ledger.consumed()) == {name: 7, "elsewhere": 3}
+    assert Admin(broker).committed(topics.group(ENGINE)) == {(topics.accepted.name, 1): 7}
+
+
+# --- the broker -----------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_a_killed_broker_comes_back_with_everything_acknowledged(
+    topology: Topology, tmp_path: Path
+) -> None:
+    """Killed while a writer appends and started again, it holds every batch that was acknowledged.
+
+    The writer goes on by itself: it takes the lease again and asks for the head.
+    """
+    layout = new_broker(tmp_path)
+    broker, (node,) = connection(tmp_path, layout), layout.nodes
+    try:
+        assert Admin(broker).apply(topology).done
+        with appender(broker, topology) as running:
+            told(running, lines=3)
+            kill(tmp_path, node)
+            start(tmp_path, layout)
+            last = told(running, lines=4)
+            running.kill()
+        with KafkaLedger(broker, topology) as ledger:
+            ledger.acquire("afterwards")
+        check_whole(broker, topology, int(last))
+    finally:
+        stop(tmp_path, layout.nodes)
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def written(broker: Connection, topology: Topology, *entries: Outgoing) -> None:
+    """Write into the ledger's partition behind the ledger's back."""
+    lock = Lock(broker, topology.lock)
+    partition = Partition(broker, topology.ledger.name, topology.group(ENGINE))
+    partition.wait_for_end(lock.commit(entries, {}, partition))
+    partition.close()
+    lock.close()
+
+
+@pytest.mark.parametrize(
+    ("positions", "head", "said"),
+    [
+        ((0, 1, 3), 4, "record 2 is missing"),
+        ((0, 1, 1), 2, "record 1 comes twice"),
+        ((0, 1), 3, "record 2 is missing"),
+        ((1, 2), 3, "record 0 is missing"),
+    ],
+)
+def test_a_hole_in_positions_is_named(
+    broker: Connection, topics: Topology, positions: tuple[int, ...], head: int, said: str
+) -> None:
+    """A position that is missing or comes twice stops the reader, whatever the offsets say."""
+    topic = topics.ledger.name
+    entries = [Outgoing(topic, record_headers(at), b"x") for at in positions]
+    note = Outgoing(topic, note_headers(), note_value(Note(head, 1, "a")))
+    written(broker, topics, *entries, note)
+    with KafkaReader(broker, topics) as reader, pytest.raises(CorruptLedgerError, match=said):
+        list(scan(reader))
+
+
+def test_a_record_of_somebody_else_is_named(broker: Connection, topics: Topology) -> None:
+    """Whatever else was written into the ledger's topic is no record, and no reader passes it."""
+    written(broker, topics, Outgoing(topics.ledger.name, [("ce_id", b"1")], b"x"))
+    said = "offset 0 holds neither record nor note"
+    with KafkaReader(broker, topics) as reader, pytest.raises(CorruptLedgerError, match=said):
+        reader.head()
+
+
+def test_a_closed_writer_fences_nobody(broker: Connection, topics: Topology) -> None:
+    """Its lease is no good any more, and the next writer needs no time-out to begin."""
+    with KafkaLedger(broker, topics) as first:
+        lease = first.acquire("a")
+    with KafkaLedger(broker, topics) as second:
+        with pytest.raises(FencedError):
+            second.append(lease, 0, batch(0))
+        assert second.append(second.acquire("b"), 0, batch(0)) == SIZE
