@@ -20,7 +20,7 @@ from msgspec import Struct, json
 
 from schemas.catalogue import BY_CE_TYPE, BY_EVENT, CATALOGUE, Event
 from schemas.codec_fields import fill_from_json, nearest, unreadable_field
-from schemas.directives import Directive
+from schemas.directives import DIRECTIVE_TYPES, Directive
 from schemas.errors import DecodeError, UnknownEventError
 from schemas.records import NO_ORIGIN, Origin, Published, Record
 from schemas.upcast import UPCASTERS, Upcaster
@@ -147,6 +147,9 @@ _ORIGIN = attrgetter(*Origin.__struct_fields__)
 _DIRECTIVE_WRITERS: Mapping[type[Directive], _Convert] = MappingProxyType(
     {d: _struct_writer(d) for d in get_args(Directive)}
 )
+_DIRECTIVE_PARSERS: Mapping[str, Callable[[bytes], Directive]] = MappingProxyType(
+    {name: _parser(directive) for name, directive in DIRECTIVE_TYPES.items()}
+)
 
 
 def encode_directive(directive: Directive) -> bytes:
@@ -154,6 +157,22 @@ def encode_directive(directive: Directive) -> bytes:
     message = _DIRECTIVE_WRITERS[type(directive)](directive)
     payload: bytes = message.SerializeToString(deterministic=True)
     return payload
+
+
+def decode_directive(ce_type: str, payload: bytes) -> Directive:
+    """Return the directive in `payload`.
+
+    Raises `UnknownEventError` for a type that is not in the contract, and `DecodeError` for bytes
+    that are not what the type says.
+    """
+    parse = _DIRECTIVE_PARSERS.get(ce_type)
+    if parse is None:
+        msg = f"{ce_type} is no directive of the contract{nearest(ce_type, tuple(DIRECTIVE_TYPES))}"
+        raise UnknownEventError(msg)
+    try:
+        return parse(payload)
+    except ProtobufDecodeError as error:
+        raise _damaged(ce_type, payload, error) from error
 
 
 def encode_event(event: Event) -> bytes:

@@ -7,6 +7,9 @@ suspend directive followed, once released, by a launch directive of the next att
 set.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from msgspec import Struct
 
 from schemas.decisions import Slice
@@ -53,3 +56,17 @@ class StopDirective(Struct, frozen=True):
 
 
 Directive = LaunchDirective | SuspendDirective | ResizeDirective | StopDirective
+
+DIRECTIVE_TYPES: Mapping[str, type[Directive]] = MappingProxyType(
+    {
+        "singlepool.directive.launch.v1": LaunchDirective,
+        "singlepool.directive.suspend.v1": SuspendDirective,
+        "singlepool.directive.resize.v1": ResizeDirective,
+        "singlepool.directive.stop.v1": StopDirective,
+    }
+)
+"""Directives by their `ce_type` on the wire; part of the contract, as those of events are."""
+
+DIRECTIVE_NAMES: Mapping[type[Directive], str] = MappingProxyType(
+    {directive: name for name, directive in DIRECTIVE_TYPES.items()}
+)

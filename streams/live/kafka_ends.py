@@ -94,9 +94,9 @@ class KafkaInput:
         """Return how many offsets lie before the ends that the last fetches told of."""
         total = 0
         for place in self._consumer.position(self._consumer.assignment()):
-            ends = self._consumer.get_watermark_offsets(place, cached=True)
-            if ends is not None and place.offset >= 0:
-                total += max(0, ends[1] - place.offset)
+            _, end = self._consumer.get_watermark_offsets(place, cached=True)
+            if place.offset >= 0:  # negative while nothing was read yet
+                total += max(0, end - place.offset)
         return total
 
     def _partitions(self) -> int:

@@ -133,6 +133,7 @@ class Leader:
         if leaving and self._keeper.behind(self.state.head):
             self._keeper.keep(self.state, self.digest())
         self._keeper.close()
+        self._say_kept()
 
     # --- the steps of a turn --------------------------------------------------------------------
 
@@ -209,6 +210,11 @@ class Leader:
         self._ends.log.info("cycle", **cycle_line(landed.batch, self._reign.lease.epoch, durations))
 
     def _keep(self) -> None:
+        self._say_kept()
+        if self._keeper.due(self.state.head):
+            self._keeper.keep(self.state, self.digest())
+
+    def _say_kept(self) -> None:
         written = self._keeper.written()
         if isinstance(written, WorldError):
             self._ends.metrics.kept(None)
@@ -216,8 +222,6 @@ class Leader:
         elif written is not None:
             self._ends.metrics.kept(written)
             self._ends.log.info("snapshot", position=written)
-        if self._keeper.due(self.state.head):
-            self._keeper.keep(self.state, self.digest())
 
     def _live(self) -> None:
         """Show that this leader gets on, and stop where another leads in a later epoch."""

@@ -6,8 +6,7 @@ the batch's own transaction: nobody sees a directive whose plan is not committed
 neither loses nor repeats one.
 """
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from engine.state import State
 from schemas import decisions, jobs
@@ -15,6 +14,7 @@ from schemas.catalogue import BY_EVENT
 from schemas.codec import encode_directive, encode_event
 from schemas.decisions import VerdictReached
 from schemas.directives import (
+    DIRECTIVE_NAMES,
     Directive,
     LaunchDirective,
     ResizeDirective,
@@ -29,15 +29,6 @@ from streams.live.ports import Channel, Output
 TYPE_HEADER, POSITION_HEADER = "ce_type", "position"
 """What a message is, and the ledger position that it follows from; an agent ignores one whose
 position is not above the last that it acted on for the job."""
-
-DIRECTIVE_TYPES: Mapping[type[Directive], str] = MappingProxyType(
-    {
-        LaunchDirective: "singlepool.directive.launch.v1",
-        SuspendDirective: "singlepool.directive.suspend.v1",
-        ResizeDirective: "singlepool.directive.resize.v1",
-        StopDirective: "singlepool.directive.stop.v1",
-    }
-)
 
 _Standing = (
     jobs.JobSubmitted
@@ -69,7 +60,7 @@ def _directives(state: State, batch: Batch) -> Iterator[Output]:
     """Yield one message per directive and node, so that a node's agent needs only its own."""
     for directive in batch.directives:
         value = encode_directive(directive)
-        headers = _headers(DIRECTIVE_TYPES[type(directive)], directive.position)
+        headers = _headers(DIRECTIVE_NAMES[type(directive)], directive.position)
         for node in _told(state, directive):
             yield Output(Channel.DIRECTIVES, node, value, headers)
 

@@ -47,7 +47,7 @@ class Service:
     def _live(self) -> None:
         ends = self._ends
         follower = Follower(ends.snapshots)
-        ends.log.info("standing by", owner=self._manner.owner, position=follower.began)
+        ends.log.info("standing by", position=follower.began)
         ends.metrics.became(Role.STANDBY, 0)
         watch = Watch(self._manner.owner, self._manner.patience, ends.clock.steady_ms())
         if self._stand_by(follower, watch):

@@ -64,16 +64,19 @@ class LiveMemory(MemoryLedger):
         self.told: list[Output] = []
         self.appends: list[Batch] = []
         self.failures: list[Exception] = []
+        self.lost_answers: list[Exception] = []
 
     def append_and_tell(
         self, lease: Lease, position: int, batch: Batch, outputs: Sequence[Output]
     ) -> int:
-        """Append, or fail as the test asked for."""
+        """Append; or fail before or after that, as the test asked for."""
         if self.failures:
             raise self.failures.pop(0)
         head = self.append(lease, position, batch)
         self.told.extend(outputs)
         self.appends.append(batch)
+        if self.lost_answers:
+            raise self.lost_answers.pop(0)
         return head
 
     def wait(self, position: int, timeout_ms: int) -> int:
