@@ -36,6 +36,48 @@ def test_premium_inside_its_reservation_claims_in_the_first_cycle_that_sees_it()
     assert stage.state.jobs[mine.id].phase is Phase.RUNNING
 
 
+def test_every_claim_is_met_at_once_however_soon_after_the_last() -> None:
+    """A second owner comes while the global allocation may not be solved again: it claims, too.
+
+    What stands in the way is standard work, which nobody but a reservation's owner displaces.
+    """
+    stage = Stage()
+    stage.tell(*genesis(reserved=8))
+    stage.submit(*(job(f"old{i}", 4, tier=Tier.STANDARD) for i in range(4)))
+    stage.wait(3 * HOUR_MS)
+    for name in ("first", "second"):
+        mine = job(name, 4, tier=Tier.PREMIUM, team="red")
+        stage.tell(jobs.JobSubmitted(mine), after_ms=60_000)
+        assert stage.state.jobs[mine.id].phase is Phase.CLAIMED
+        stage.settle()
+    assert stage.host.claims_missed == 0
+
+
+def test_a_report_of_an_attempt_that_is_over_changes_nothing() -> None:
+    """Whatever an agent says again of the first attempt, the second goes on."""
+    stage = Stage()
+    stage.tell(*genesis())
+    stage.submit(job("one", 2))
+    name = job("one").id
+    died = jobs.JobFailed(name, 1, retryable=True)
+    stage.tell(died, after_ms=60_000)
+    stage.wait()
+    stage.settle()
+    assert stage.state.jobs[name].attempt == 2
+    before = stage.host.digest.update(stage.state)
+    late = (
+        died,
+        jobs.JobStarted(name, 1),
+        jobs.JobCheckpointed(name, 1, 9),
+        jobs.JobSuspended(name, 1, 9),
+        jobs.JobFinished(name, 1),
+        jobs.JobStopped(name, 1),
+    )
+    batch = stage.hear(*late)
+    assert (batch.records, batch.refused, batch.duplicates) == ([], [], len(late))
+    assert stage.host.digest.update(stage.state) == before
+
+
 def test_a_launch_waits_for_the_release_report() -> None:
     """No launch directive goes out before the displaced gang said that it has gone."""
     stage = full_stage()
