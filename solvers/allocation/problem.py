@@ -61,6 +61,13 @@ class AllocationProblem:
         )
         return np.minimum(demand, self.reservation_devices)
 
+    def counts_for_reservation(self) -> BoolArray:
+        """Return where a class's gangs count for its reservation, bool[C, P]."""
+        has = self.class_reservation >= 0
+        counts = np.zeros(self.class_value.shape, np.bool_)
+        counts[has] = self.reservation_pools[self.class_reservation[has]]
+        return counts
+
     def allowed(self) -> BoolArray:
         """Return where a class may run at all, bool[C, P]."""
         return (self.class_value >= 0) & (self.class_max_gangs > 0)
@@ -72,14 +79,15 @@ class AllocationLimits:
 
     `deterministic_effort` is CP-SAT's deterministic time for the repair; `repair_cells` the most
     (class, pool) cells it may change; `dense_cells` the size up to which the linear program takes
-    all columns at once.
+    all cells at once. Beyond it, `columns_per_class` are added a round, for `rounds` at most (at
+    least one).
     """
 
     seed: int = 0
-    deterministic_effort: float = 0.2
+    deterministic_effort: float = 0.05
     gap_target_ppm: int = 2_500
-    repair_cells: int = 1_500
-    dense_cells: int = 4_000
+    repair_cells: int = 300
+    dense_cells: int = 120_000
     columns_per_class: int = 6
     rounds: int = 12
 

@@ -9,8 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers.allocation.bound import reduced_values
-from solvers.allocation.linear import FloatArray
-from solvers.allocation.problem import AllocationProblem, IntArray, Prices
+from solvers.allocation.problem import AllocationProblem, IntArray, Prices, reserved_use
+from solvers.allocation.program import FloatArray
 
 _UNLIMITED = 2**61
 _EPSILON = 1e-6
@@ -40,7 +40,7 @@ def whole(problem: AllocationProblem, fractional: FloatArray, start: IntArray) -
 
     Floors, then the largest remainders that still fit.
 
-    Cells are taken with large gangs first and, among equals, the largest fraction first, ties by
+    Remainders that count for a reservation come first, then large gangs, then the largest; ties by
     index.
     """
     gangs = start.copy()
@@ -60,7 +60,8 @@ def whole(problem: AllocationProblem, fractional: FloatArray, start: IntArray) -
     )
     rest = np.where(floors + _EPSILON < fractional, fractional - floors, 0.0)
     cls, where = np.nonzero(rest > _EPSILON)
-    order = np.lexsort((where, cls, -rest[cls, where], -problem.class_gang_devices[cls]))
+    others = ~problem.counts_for_reservation()[cls, where]
+    order = np.lexsort((where, cls, -rest[cls, where], -problem.class_gang_devices[cls], others))
     ones = np.ones(len(cls), np.int64)
     _take(gangs, cls[order], where[order], ones, problem, pool, limit, left)
     return gangs
@@ -69,7 +70,7 @@ def whole(problem: AllocationProblem, fractional: FloatArray, start: IntArray) -
 def fill(problem: AllocationProblem, gangs: IntArray, prices: Prices) -> IntArray:
     """Return the allocation with every gang added that still fits, by falling value per device.
 
-    Reservations that are short come first, at the worth of their penalty.
+    What serves a reservation that is short comes first.
     """
     gangs = gangs.copy()
     pool, limit, left = remaining(problem, gangs)
@@ -77,18 +78,11 @@ def fill(problem: AllocationProblem, gangs: IntArray, prices: Prices) -> IntArra
     open_cells = problem.allowed()[waiting] & (pool >= problem.class_gang_devices[waiting, None])
     cls, where = np.nonzero(open_cells)
     cls = waiting[cls]
-    worth = problem.class_value[cls, where].astype(np.float64)
-    reserved = problem.class_reservation[cls]
-    if len(problem.reservation_devices):
-        inside = (reserved >= 0) & problem.reservation_pools[np.maximum(reserved, 0), where]
-        worth += (
-            inside
-            * problem.reservation_penalty[np.maximum(reserved, 0)]
-            * (problem.class_gang_devices[cls])
-        )
-    per_device = worth / problem.class_gang_devices[cls]
+    short = np.append(problem.reserved_demand() > reserved_use(problem, gangs), False)
+    serving = problem.counts_for_reservation()[cls, where] & short[problem.class_reservation[cls]]
+    per_device = problem.class_value[cls, where] / problem.class_gang_devices[cls]
     spare = reduced_values(problem, prices)[cls, where]
-    order = np.lexsort((where, cls, -spare, -per_device))
+    order = np.lexsort((where, cls, -spare, -per_device, ~serving))
     many = np.full(len(cls), _UNLIMITED, np.int64)
     _take(gangs, cls[order], where[order], many, problem, pool, limit, left)
     return gangs

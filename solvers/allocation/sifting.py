@@ -11,7 +11,6 @@ over all cells closes on the optimum over some.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from solvers.allocation.bound import reduced_values, upper_bound
 from solvers.allocation.linear import Relaxed, relax
@@ -19,6 +18,7 @@ from solvers.allocation.problem import (
     PRICE_SCALE,
     AllocationLimits,
     AllocationProblem,
+    BoolArray,
     Prices,
 )
 
@@ -45,27 +45,23 @@ def sift(problem: AllocationProblem, limits: AllocationLimits, warm: Prices | No
         bound = upper_bound(problem, relaxed.prices)
         return Sifted(relaxed, bound, relaxed.prices, int(allowed.sum()), 1)
     prices = warm if warm is not None and warm.pool.any() else tatonnement(problem)
-    cells = _nearest(problem, prices, limits.columns_per_class) | (problem.stay_gangs > 0) & allowed
-    best: Sifted | None = None
-    for turn in range(1, limits.rounds + 1):
-        relaxed = relax(problem, cells)
-        bound = upper_bound(problem, relaxed.prices)
-        if best is None or bound < best.bound:
-            best = Sifted(relaxed, bound, relaxed.prices, int(cells.sum()), turn)
-        best = Sifted(relaxed, best.bound, best.prices, int(cells.sum()), turn)
-        if best.bound - relaxed.objective <= best.bound * _CLOSE_PPM / PRICE_SCALE:
-            break
-        more = _nearest(problem, relaxed.prices, limits.columns_per_class)
-        if not (more & ~cells).any():
-            break
+    bound = upper_bound(problem, prices)
+    cells = _nearest(problem, prices, limits.columns_per_class)
+    cells |= (problem.stay_gangs > 0) & allowed
+    turn = 0
+    while True:
+        relaxed, turn = relax(problem, cells), turn + 1
+        again = upper_bound(problem, relaxed.prices)
+        if again <= bound:
+            bound, prices = again, relaxed.prices
+        more = _nearest(problem, relaxed.prices, limits.columns_per_class) & ~cells
+        close = bound - relaxed.objective <= bound * _CLOSE_PPM / PRICE_SCALE
+        if close or turn >= limits.rounds or not more.any():
+            return Sifted(relaxed, bound, prices, int(cells.sum()), turn)
         cells |= more
-    if best is None:
-        relaxed = relax(problem, cells)
-        return Sifted(relaxed, upper_bound(problem, relaxed.prices), relaxed.prices, 0, 0)
-    return best
 
 
-def _nearest(problem: AllocationProblem, prices: Prices, count: int) -> NDArray[np.bool_]:
+def _nearest(problem: AllocationProblem, prices: Prices, count: int) -> BoolArray:
     """Return, per class, the `count` allowed cells of highest reduced value, bool[C, P]."""
     reduced = reduced_values(problem, prices)
     count = min(count, reduced.shape[1])

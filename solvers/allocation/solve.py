@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`allocate(problem)`: relax, round, fill, repair, certify."""
+"""`allocate(problem)`: relax, round, serve, fill, repair, certify."""
 
 import dataclasses
 
@@ -16,6 +16,7 @@ from solvers.allocation.problem import (
 )
 from solvers.allocation.repair import repair
 from solvers.allocation.rounding import fill, large_classes, remaining, whole
+from solvers.allocation.serving import serve
 from solvers.allocation.sifting import Sifted, sift
 
 _PPM = 1_000_000
@@ -36,8 +37,8 @@ def allocate(
         return Allocation(empty, value, value, 0, nothing, Prices.zero(problem), 0, 0)
     # 1. The linear relaxation, its bound and its prices.
     sifted = sift(problem, limits, warm)
-    # 2. Large gangs to whole numbers; the small ones by the linear program of what is left; then
-    #    whatever still fits.
+    # 2. Large gangs to whole numbers; the small ones by the linear program of what is left; what
+    #    reservations are still short of; then whatever still fits.
     gangs = _rounded(problem, limits, sifted)
     # 3. Repair where rounding hurt, unless it is near enough.
     value = objective(problem, gangs)
@@ -73,6 +74,7 @@ def _rounded(problem: AllocationProblem, limits: AllocationLimits, sifted: Sifte
         again = sift(rest, limits, sifted.prices)
         fractional = again.relaxed.gangs
     gangs = whole(problem, np.where(large[:, None], 0.0, fractional), gangs)
+    gangs = serve(problem, gangs, sifted.prices)
     return fill(problem, gangs, sifted.prices)
 
 
