@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from engine.job_state import JobState
-from engine.phases import ENDED, HOLDING, Phase
+from engine.phases import ENDED, HOLDING, WAITING, Phase
 from engine.state import NodeState, State
 from engine.table_rows import current_rows
 from engine.tables import COLUMN, MAX_SLOTS
@@ -90,6 +90,13 @@ def _table(state: State) -> Iterator[str]:
         row = values[job.row]
         if row[0] != job.position or row[COLUMN["phase"]] != job.phase:
             yield f"the row of job {job.id} is out of date: {np.array2string(row)}"
+    phases, workers = values[:, COLUMN["phase"]], values[:, COLUMN["workers"]]
+    waiting = np.flatnonzero(np.isin(phases, sorted(WAITING))).tolist()
+    if waiting != sorted(state.job_table.waiting):
+        yield f"rows {waiting} wait, and the table notes {sorted(state.job_table.waiting)}"
+    growable = np.flatnonzero(workers < values[:, COLUMN["workers_max"]]).tolist()
+    if growable != sorted(state.job_table.growable):
+        yield f"rows {growable} could grow, and {sorted(state.job_table.growable)} are noted"
 
 
 def _waiters(state: State) -> Iterator[str]:

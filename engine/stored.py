@@ -57,7 +57,7 @@ _decode = msgpack.Decoder(StoredState).decode
 _spec = attrgetter(*StoredSpec.__struct_fields__[1:])
 _time = attrgetter(*StoredTime.__struct_fields__)
 _progress = attrgetter(*StoredProgress.__struct_fields__)
-_node = attrgetter(*StoredNode.__struct_fields__[:-1])
+_node = attrgetter(*StoredNode.__struct_fields__[1:])
 _totals = attrgetter(*StoredTotals.__struct_fields__)
 _memory = attrgetter(*StoredMemory.__struct_fields__)
 
@@ -96,7 +96,8 @@ def store(state: State) -> bytes:
 
 
 def _stored_node(state: State, node: NodeState) -> StoredNode:
-    return StoredNode(*_node(node), tuple(state.node_table.place[node.row].tolist()))
+    place: list[int] = state.node_table.place[node.row].tolist()
+    return StoredNode(tuple(place), *_node(node))
 
 
 def _stored(job: JobState) -> StoredJob:
@@ -167,7 +168,7 @@ def _restore_world(state: State, stored: StoredState) -> None:
         state.waiting_events.setdefault(parked.waits_for, {})[position] = None
     for entry in stored.nodes:
         node = NodeState(entry.spec, state.node_table.add(entry.spec.name))
-        for name in StoredNode.__struct_fields__[:-1]:
+        for name in StoredNode.__struct_fields__[1:]:
             setattr(node, name, getattr(entry, name))
         state.node_table.place[node.row] = entry.place
         state.nodes[entry.spec.name] = node

@@ -20,7 +20,7 @@ VERSION = 1
 """Raised whenever a stored field comes, goes or changes its type or meaning."""
 
 
-class StoredSpec(Struct, array_like=True, frozen=True):
+class StoredSpec(Struct, array_like=True, frozen=True, gc=False):
     """A job as it was submitted; `kind` is the number of what it has in common with others."""
 
     kind: int
@@ -35,7 +35,7 @@ class StoredSpec(Struct, array_like=True, frozen=True):
     checkpoint_mib: int
 
 
-class StoredTime(Struct, array_like=True, frozen=True):
+class StoredTime(Struct, array_like=True, frozen=True, gc=False):
     """A job's device time."""
 
     since_ms: int
@@ -47,7 +47,7 @@ class StoredTime(Struct, array_like=True, frozen=True):
     received_ring: list[int]
 
 
-class StoredProgress(Struct, array_like=True, frozen=True):
+class StoredProgress(Struct, array_like=True, frozen=True, gc=False):
     """All of a job but its spec and its device time."""
 
     position: int
@@ -82,7 +82,7 @@ class StoredProgress(Struct, array_like=True, frozen=True):
     breach_ms: int
 
 
-class StoredJob(Struct, array_like=True, frozen=True):
+class StoredJob(Struct, array_like=True, frozen=True, gc=False):
     """One job, over or not."""
 
     spec: StoredSpec
@@ -90,19 +90,19 @@ class StoredJob(Struct, array_like=True, frozen=True):
     progress: StoredProgress
 
 
-class StoredNode(Struct, array_like=True, frozen=True):
+class StoredNode(Struct, array_like=True, frozen=True, gc=False):
     """One node, gone or not; `place` are the numbers of its domain and its pool."""
 
+    place: tuple[int, ...]
     spec: Node
     health: NodeHealth
     health_sequence: int
     device_sequence: int
     gone: bool
     unusable: tuple[int, ...]
-    place: tuple[int, ...]
 
 
-class StoredTotals(Struct, array_like=True, frozen=True):
+class StoredTotals(Struct, array_like=True, frozen=True, gc=False):
     """A tier's totals."""
 
     due: int
@@ -116,7 +116,7 @@ class StoredTotals(Struct, array_like=True, frozen=True):
     failed: int
 
 
-class StoredMemory(Struct, array_like=True, frozen=True):
+class StoredMemory(Struct, array_like=True, frozen=True, gc=False):
     """What the planner remembers."""
 
     cycle: int

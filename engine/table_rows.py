@@ -5,8 +5,9 @@ A fold that nobody plans from, such as a replay, never pays for it.
 """
 
 from engine.job_state import JobState
+from engine.phases import WAITING
 from engine.state import State
-from engine.tables import IntArray, JobDetail
+from engine.tables import IntArray, JobDetail, JobTable
 from schemas.reasons import Reason
 
 REASON_CODE = {reason.value: code for code, reason in enumerate(Reason)}
@@ -19,6 +20,12 @@ def current_rows(state: State) -> IntArray:
         _write_row(state, state.jobs[job])
     state.stale.clear()
     return state.job_table.values[: len(state.job_table.details)]
+
+
+def current_table(state: State) -> JobTable:
+    """Return the job table, brought up to date."""
+    current_rows(state)
+    return state.job_table
 
 
 def _write_row(state: State, job: JobState) -> None:
@@ -44,6 +51,7 @@ def _write_row(state: State, job: JobState) -> None:
     placed = job.slices or (claim.slices if claim is not None else ())
     pool = int(state.node_table.place[state.nodes[placed[0].node].row, 1]) if placed else -1
     workers = job.workers or (claim.workers if claim is not None else 0)
+    table.note(job.row, waits=job.phase in WAITING, could_grow=workers < job.spec.workers_max)
     # In the order of JOB_COLUMNS; one assignment is several times faster than one per column.
     table.values[job.row] = (
         job.position,

@@ -105,6 +105,10 @@ class JobTable:
     )
     details: list[JobDetail | None] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
+    waiting: dict[int, None] = field(default_factory=dict)
+    """Rows of jobs that wait for a place."""
+    growable: dict[int, None] = field(default_factory=dict)
+    """Rows of jobs with fewer workers than they could have; who waits is among them."""
 
     def add(self) -> int:
         """Return a row for a new job."""
@@ -121,3 +125,13 @@ class JobTable:
         self.values[row] = -1
         self.details[row] = None
         self.free.append(row)
+        self.waiting.pop(row, None)
+        self.growable.pop(row, None)
+
+    def note(self, row: int, *, waits: bool, could_grow: bool) -> None:
+        """Say of a row what a look at the whole table would find out."""
+        for noted, holds in ((self.waiting, waits), (self.growable, could_grow)):
+            if holds:
+                noted[row] = None
+            else:
+                noted.pop(row, None)

@@ -8,16 +8,12 @@ import numpy as np
 
 from engine.phases import Phase
 from engine.state import State, is_draining
-from engine.table_rows import current_rows
-from engine.tables import COLUMN
-
-_QUEUED, _SUSPENDED = int(Phase.QUEUED), int(Phase.SUSPENDED)
+from engine.table_rows import current_table
 
 
 def someone_waits(state: State) -> bool:
     """Whether any job waits for a place."""
-    phases = current_rows(state)[:, COLUMN["phase"]]
-    return bool(((phases == _QUEUED) | (phases == _SUSPENDED)).any())
+    return bool(current_table(state).waiting)
 
 
 def someone_must_leave(state: State, now_ms: int) -> bool:
@@ -32,10 +28,9 @@ def someone_must_leave(state: State, now_ms: int) -> bool:
 
 def anything_to_plan(state: State, now_ms: int) -> bool:
     """Whether a plan could do anything: somebody waits, is to stop or to leave, or could grow."""
-    if state.cancelled_holding or someone_waits(state) or someone_must_leave(state, now_ms):
+    if state.cancelled_holding or current_table(state).growable:
         return True
-    rows = current_rows(state)
-    return bool((rows[:, COLUMN["workers"]] < rows[:, COLUMN["workers_max"]]).any())
+    return someone_must_leave(state, now_ms)
 
 
 def cycle_due(state: State, now_ms: int) -> bool:

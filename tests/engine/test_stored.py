@@ -39,7 +39,7 @@ from tests.engine.stage import Stage, genesis, job
 from tests.engine.test_machine import EngineMachine
 from tests.engine.test_replay import busy_stage
 
-LAYOUT = {1: "55f6cae9fcd593e8"}
+LAYOUT = {1: "98a6892e5530e027"}
 """Version of the stored form to the fingerprint of its fields and their types."""
 
 
