@@ -169,7 +169,7 @@ def _pass_time(state: IntakeState, clock_ms: int) -> Sequence[Output]:
     Where it makes a jump, nobody was listening, and watching begins anew.
     """
     state.clock_ms = max(state.clock_ms, clock_ms)
-    if state.clock_ms > state.swept_ms + state.fold.suspect_after_ms:
+    if state.clock_ms > state.swept_ms + state.fold.hole_ms:
         state.watched_ms = state.clock_ms
     state.swept_ms = state.clock_ms
     return tuple(_due(state))

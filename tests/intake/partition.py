@@ -71,6 +71,15 @@ class Partition:
         self.outputs.extend(found)
         return found
 
+    def wait(self, at_ms: int) -> Sequence[Output]:
+        """Let time pass in small steps, as a host does."""
+        step_ms = self.state.fold.sweep_ms
+        begin_ms = self.state.clock_ms - START_MS
+        found: list[Output] = []
+        for now_ms in (*range(begin_ms, at_ms, step_ms), at_ms):
+            found.extend(self.quiet(now_ms))
+        return found
+
     def restarted(self) -> "Partition":
         """Return what a new worker knows: the cells, as they are kept, and the log."""
         again = Partition(self.state.topic, self.state.rules)

@@ -58,9 +58,9 @@ def test_a_hole_in_the_watching_is_nobodys_silence() -> None:
     partition = beating(3, "n-1", "n-2")
     back_ms = 600_000
     partition.arrives(beat("n-2", 4), back_ms)
-    partition.quiet(back_ms + 29_000)
+    partition.wait(back_ms + 29_000)
     assert healths(partition.outputs) == []
-    partition.quiet(back_ms + 31_000)
+    partition.wait(back_ms + 31_000)
     assert sorted(healths(partition.outputs)) == [
         ("n-1", "SUSPECT", back_ms + 30_000),
         ("n-2", "SUSPECT", back_ms + 30_000),
@@ -70,8 +70,7 @@ def test_a_hole_in_the_watching_is_nobodys_silence() -> None:
 def test_a_node_is_well_again_after_steady_beats() -> None:
     """The beat that ends a gap is not enough; three that follow closely are, and say so once."""
     partition = beating(3, "n-1")
-    for at_ms in (45_000, 55_000):
-        partition.quiet(at_ms)
+    partition.wait(55_000)
     for number, at_ms in enumerate((60_000, 70_000, 80_000, 90_000, 100_000)):
         partition.arrives(beat("n-1", 4 + number), at_ms)
     assert healths(partition.outputs) == [("n-1", "SUSPECT", 50_000), ("n-1", "HEALTHY", 90_000)]
@@ -115,8 +114,7 @@ def test_beats_never_lift_what_somebody_else_has_said() -> None:
     partition = beating(3, "n-1")
     quarantined = NodeHealthReported(N, START_MS + 25_000, NodeHealth.QUARANTINED)
     assert events(partition.arrives(quarantined, 25_000)) == [quarantined]
-    partition.quiet(40_000)
-    partition.quiet(56_000)
+    partition.wait(56_000)
     for number in range(5):
         partition.arrives(beat("n-1", 4 + number), 60_000 + number * EVERY_MS)
     assert healths(partition.outputs) == [("n-1", "QUARANTINED", 25_000)]
@@ -129,8 +127,7 @@ def test_beats_count_again_once_a_node_was_told_healthy() -> None:
     partition.arrives(NodeHealthReported(N, ahead, NodeHealth.DRAINING), 21_000)
     partition.arrives(NodeHealthReported(N, ahead + 5, NodeHealth.HEALTHY), 22_000)
     partition.arrives(NodeHealthReported(N, ahead + 4, NodeHealth.REPAIRING), 23_000)  # late
-    partition.quiet(45_000)
-    partition.quiet(55_000)
+    partition.wait(55_000)
     assert healths(partition.outputs)[-1] == ("n-1", "SUSPECT", ahead + 6 - START_MS)
 
 
@@ -138,8 +135,7 @@ def test_a_removed_node_is_not_missed() -> None:
     """Who left the pool may be silent."""
     partition = beating(3, "n-1")
     partition.arrives(NodeRemoved(N, 1), 21_000)
-    partition.quiet(45_000)
-    partition.quiet(70_000)
+    partition.wait(70_000)
     assert healths(partition.outputs) == []
 
 
@@ -147,8 +143,7 @@ def test_a_suspicion_that_died_with_its_worker_is_lifted() -> None:
     """The clock's word is not in the records; what beats say afterwards does not need it."""
     partition = beating(3, "n-1")
     kept = partition.restarted()  # as kept before the suspicion
-    partition.quiet(45_000)
-    assert healths(partition.quiet(55_000)) == [("n-1", "SUSPECT", 50_000)]
+    assert healths(partition.wait(55_000)) == [("n-1", "SUSPECT", 50_000)]
     for number in range(4):
         kept.arrives(beat("n-1", 4 + number), 60_000 + number * EVERY_MS)
     assert healths(kept.outputs) == [("n-1", "HEALTHY", 90_000)]
@@ -158,8 +153,8 @@ def test_a_suspicion_found_again_is_the_same() -> None:
     """Whichever worker notices a silence, and when: the report is the same, to the byte."""
     partition = beating(3, "n-1")
     late = beating(3, "n-1")
-    early_report = [*partition.quiet(45_000), *partition.quiet(50_001)]
-    late_report = [*late.quiet(40_000), *late.quiet(69_000)]
+    early_report = partition.wait(50_001)
+    late_report = [*late.wait(49_999), *late.quiet(64_000)]
     assert early_report == late_report != []
 
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One worker of intake as a process, for tests that kill it: a host, and what goes wrong in it.
+
+python -m tests.intake.host_process HOST BOOTSTRAP PREFIX [TROUBLE]
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from streams.intake.batched import BatchedIntake
+from streams.intake.faust_host import FaustIntake
+from streams.intake.outbox import Outbox
+from streams.intake.worker import Worker
+from streams.kafka.connection import Connection
+from streams.kafka.topics import Topology, declare
+
+HOSTS = ("faust", "batched")
+PARTITIONS = 2
+BUG = b"the worker has a bug with this"
+BUG_EXIT = 70
+
+
+def start(
+    host: str, connection: Connection, topology: Topology, trouble: str = ""
+) -> "subprocess.Popen[bytes]":
+    """Start a worker."""
+    command = (sys.executable, "-m", "tests.intake.host_process", host)
+    root = Path(__file__).parents[2]
+    return subprocess.Popen([*command, connection.bootstrap, topology.prefix, trouble], cwd=root)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> int:
+    """Tell a worker to stop, and return its exit code."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(60)
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def never_settled(_: Any, __: int) -> bool:  # noqa: ANN401  # in an outbox's place
+    """Nothing that is sent is ever reported delivered."""
+    return False
+
+
+def with_a_bug(take: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
+    """A worker that raises at one record."""
+
+    def raising(worker: Worker, place: Any, record: Any, now_ms: int) -> Sequence[Any]:  # noqa: ANN401  # as it was
+        if record[3] == BUG:
+            msg = "our bug"
+            raise ZeroDivisionError(msg)
+        return take(worker, place, record, now_ms)
+
+    return raising
+
+
+def main(host: str, bootstrap: str, prefix: str, trouble: str) -> None:
+    if trouble == "unsettled":
+        setattr(Outbox, "settled", never_settled)  # noqa: B010  # a test's trouble
+    if trouble == "bug":
+        setattr(Worker, "take", with_a_bug(Worker.take))  # noqa: B010  # a test's trouble
+    connection = Connection(bootstrap)
+    topology = declare(prefix=prefix, partitions=PARTITIONS)
+    if host == "faust":
+        FaustIntake(connection, topology).run()
+        return
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    BatchedIntake(connection, topology).run(lambda: bool(stopped))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world around intake on a real broker: who publishes, and who reads what came of it."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from schemas.catalogue import BY_EVENT, Event
+from schemas.codec import decode_event, publish
+from schemas.ledger import RejectedEvent
+from schemas.records import Origin, Published
+from streams.intake import Refused
+from streams.kafka.connection import Connection
+from streams.kafka.headers import from_record, to_headers
+from streams.kafka.keys import key_of
+from streams.kafka.rejected import read_refused
+from streams.kafka.topics import Topology
+
+DOMAIN = "main"
+PATIENCE_S = 60.0
+
+
+class Upstream:
+    """Publishes to a topology's topics, and knows what was acknowledged."""
+
+    def __init__(self, connection: Connection, topology: Topology, codec: str = "none") -> None:
+        """Connect as an idempotent producer with a codec."""
+        self._topology = topology
+        self._failed: list[KafkaError] = []
+        self.acknowledged = 0
+        self._producer = Producer(
+            connection.settings()
+            | {
+                "enable.idempotence": True,
+                "compression.type": codec,
+                "message.max.bytes": 4_194_304,
+            }
+        )
+
+    def publish(self, event: Event, ce_id: str = "") -> None:
+        """Publish an event under its key, by the topic of its family."""
+        published = publish(event, Origin(ce_id or f"{id(event):x}", "upstream"))
+        topic = self._topology.published(BY_EVENT[type(event)].family, DOMAIN).name
+        self.put(topic, published.payload, list(to_headers(published)), key_of(event))
+
+    def put(
+        self,
+        topic: str,
+        value: bytes | None,
+        headers: list[tuple[str, str | bytes | None]],
+        key: bytes = b"",
+        partition: int = -1,
+    ) -> None:
+        """Put any record on a topic."""
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition, on_delivery=self._on_delivery, headers=headers
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def flush(self) -> None:
+        """Wait until all is acknowledged."""
+        assert self._producer.flush(PATIENCE_S) == 0
+        assert self._failed == []
+
+    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            self.acknowledged += 1
+        else:
+            self._failed.append(error)
+
+
+def read_all(connection: Connection, topic: str) -> list[Message]:
+    """Return the records of a topic as it is now, by partition and offset."""
+    reader = Consumer(
+        connection.settings() | {"group.id": f"{topic}.test", "enable.auto.commit": False}
+    )
+    partitions = sorted(reader.list_topics(topic, timeout=10.0).topics[topic].partitions)
+    ends = {p: reader.get_watermark_offsets(TopicPartition(topic, p))[1] for p in partitions}
+    reader.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
+    found: list[Message] = []
+    places = [TopicPartition(topic, p) for p in partitions]
+    while any(max(p.offset, 0) < ends[p.partition] for p in reader.position(places)):
+        found.extend(m for m in reader.consume(10_000, 0.2) if m.error() is None)
+    reader.close()
+    return sorted(found, key=lambda m: (m.partition() or 0, m.offset() or 0))
+
+
+def accepted(connection: Connection, topology: Topology) -> list[Published]:
+    """Return what was forwarded to the engine."""
+    return [_published(message) for message in read_all(connection, topology.accepted.name)]
+
+
+def _published(message: Message) -> Published:
+    found = from_record(_headers(message), message.value())
+    assert not isinstance(found, Refused)
+    return found
+
+
+def accepted_events(connection: Connection, topology: Topology) -> list[Event]:
+    """Return the same as events."""
+    return [decode_event(p.ce_type, p.payload) for p in accepted(connection, topology)]
+
+
+def rejected(connection: Connection, topology: Topology) -> list[RejectedEvent]:
+    """Return what was refused."""
+    records = read_all(connection, topology.rejected.name)
+    return [read_refused(_headers(m), m.value()) for m in records]
+
+
+def _headers(message: Message) -> Sequence[tuple[str, str | bytes | None]]:
+    return list(dict(message.headers() or ()).items())
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; fail with what did not."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+def publish_all(upstream: Upstream, events: Iterable[Event]) -> None:
+    """Publish events and wait until all are acknowledged."""
+    for event in events:
+        upstream.publish(event)
+    upstream.flush()
