@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fold shows about a waiting job: who may hold it, where most fits, what is missing."""
 
+import numpy as np
 from msgspec import Struct
 
 from engine.planning.eligibility import eligible_rows, exclusions, largest_gang
 from engine.planning.ground import Ground
 from engine.snapshot import DEVICE_MILLI, Snapshot, cut
 from engine.state import State
+from engine.tables import IntArray
 from schemas.ids import JobId
+from schemas.jobs import WorkerShape
 from schemas.kinds import Span
 from schemas.reasons import WORDING, Rule
 
@@ -20,16 +23,26 @@ class Excluded(Struct, frozen=True):
     nodes: int
 
 
+class Lacking(Struct, frozen=True):
+    """How many nodes have too little free of something for one worker."""
+
+    what: str
+    nodes: int
+
+
 class Evidence(Struct, frozen=True):
     """Counts about one waiting job at a moment.
 
-    It needs `needs_devices` (at least `needs_workers` workers) within one `span`. Of `nodes` nodes,
-    `excluded` are out by the rules in their order and `eligible_nodes` are left, with
-    `free_devices` whole devices free. `roomiest` is the place where most of the gang fits now:
-    `fits_workers` workers, `short_devices` devices too few. `largest_gang` workers would fit
+    `reason` is what the fold holds: the last verdict, or that of a job not yet concluded about. The
+    job needs `needs_devices` (`needs_workers` workers at least) within one `span`. Of `nodes`
+    nodes, `excluded` are out by the rules in their order and `eligible_nodes` are left, with
+    `free_devices` whole devices free; `lacking` of these have no room for a worker, each counted
+    once, for the first amount that is short. `roomiest` is the place where most of the gang fits
+    now: `fits_workers` workers, `short_devices` devices too few. `largest_gang` workers would fit
     together if nothing ran at all.
     """
 
+    reason: str
     span: str
     needs_workers: int
     needs_devices: float
@@ -37,6 +50,7 @@ class Evidence(Struct, frozen=True):
     excluded: tuple[Excluded, ...]
     eligible_nodes: int
     free_devices: int
+    lacking: tuple[Lacking, ...]
     roomiest: str
     fits_workers: int
     short_devices: float
@@ -64,6 +78,7 @@ def gather(state: State, job: JobId) -> Evidence | None:
     per_worker = worker.devices * worker.device_milli / DEVICE_MILLI
     most = largest_gang(snapshot, kind)
     return Evidence(
+        reason=known.reason,
         span=known.spec.constraints.span.name.lower(),
         needs_workers=least,
         needs_devices=least * per_worker,
@@ -71,11 +86,32 @@ def gather(state: State, job: JobId) -> Evidence | None:
         excluded=_excluded(snapshot, kind, fits_empty=most >= least),
         eligible_nodes=len(rows),
         free_devices=int((snapshot.milli[rows] >= DEVICE_MILLI).sum()),
+        lacking=_lacking(snapshot, rows, worker),
         roomiest=_place(snapshot, known.spec.constraints.span, group),
         fits_workers=room,
         short_devices=max(least - room, 0) * per_worker,
         largest_gang=most,
     )
+
+
+def _lacking(snapshot: Snapshot, rows: IntArray, worker: WorkerShape) -> tuple[Lacking, ...]:
+    """Return what the nodes of `rows` lack for one worker, in the order of the amounts."""
+    slots = (snapshot.milli[rows] >= worker.device_milli).sum(axis=1)
+    cpu, memory, storage, network = snapshot.host[rows].T
+    enough = (
+        ("free devices", slots >= worker.devices),
+        ("free cores", cpu >= worker.cpu_milli),
+        ("free memory", memory >= worker.memory_mib),
+        ("free storage bandwidth", storage >= worker.storage_mbps),
+        ("free network bandwidth", network >= worker.network_mbps),
+    )
+    left = np.ones(len(rows), np.bool_)
+    found: list[Lacking] = []
+    for what, has in enough:
+        short = int((left & ~has).sum())
+        found += [Lacking(what, short)] if short else []
+        left &= has
+    return tuple(found)
 
 
 def _excluded(snapshot: Snapshot, kind: int, *, fits_empty: bool) -> tuple[Excluded, ...]:

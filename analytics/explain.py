@@ -105,6 +105,8 @@ def explain(
     history: History, job: str, cut: int, stands: Standing, evidence: Evidence | None
 ) -> Explanation:
     """Return why a job that `stands` so does so; `evidence` is of the fold at the same position."""
+    if evidence is not None and not stands.reason:
+        stands = structs.replace(stands, reason=evidence.reason)
     asked = {"job": job, "cut": cut}
     holders = history.execute(_WAITS_FOR, asked).fetchall() if stands.phase == "claimed" else []
     taken = (
@@ -152,7 +154,7 @@ def _sentence(found: Explanation) -> str:
         case "finished" | "failed" | "cancelled":
             return f"{_DONE[stands.phase]} at {stands.since_at} UTC."
         case "claimed":
-            return f"It waits for the devices that {_listed(found.waits_for)} is giving up."
+            return f"It has its place, and waits for the release by {_listed(found.waits_for)}."
         case "queued" | "suspended":
             return _why_it_waits(found)
         case _:
@@ -160,21 +162,12 @@ def _sentence(found: Explanation) -> str:
 
 
 def _why_it_waits(found: Explanation) -> str:
-    stands, evidence = found.standing, found.evidence
+    stands = found.standing
     if not found.can_run:
         return f"It can never run as asked: {_lower(WORDING[Reason.NEVER_FITS])}"
     if found.displaced_by and stands.reason == Reason.DISPLACED:
         return f"It was suspended to make room for {found.displaced_by}."
-    if stands.verdict_position is None:
-        return "No cycle has looked at it yet."
-    code = Reason(stands.reason) if stands.reason in set(Reason) else None
-    says = WORDING[code] if code else f"It is {stands.phase}."
-    if evidence is None or code not in {
-        Reason.WAITING_FOR_CAPACITY,
-        Reason.WAITING_FOR_CONTIGUITY,
-    }:
-        return says
-    return f"{says} It needs {evidence.needs_devices:g} together."
+    return WORDING[Reason(stands.reason)]
 
 
 def _lower(sentence: str) -> str:
@@ -208,17 +201,21 @@ def _unblocks(found: Explanation) -> list[str]:
         return [f"the release of {_listed(found.waits_for)}"]
     if evidence is None:
         return []
-    if not found.can_run:
-        return _unblocks_never(evidence)
+    return _unblocks_waiting(stands, evidence) if found.can_run else _unblocks_never(evidence)
+
+
+def _unblocks_waiting(stands: Standing, evidence: Evidence) -> list[str]:
+    """Return what would let a job run that waits for room or for its turn."""
     if stands.reason == Reason.WAITING_FOR_TEAM_LIMIT:
         return [f"the end of other work of {stands.team}", "a higher limit of its team"]
     if not evidence.short_devices:
         return ["the next cycle: there is room now", "a higher priority"]
-    found_room = f"{evidence.short_devices:g} more devices free in {evidence.roomiest}"
-    rest = [found_room]
     if evidence.fits_workers:
-        rest.append(f"a least size of {evidence.fits_workers} workers, which fit there now")
-    return rest
+        fitting = f"a least size of {evidence.fits_workers} workers, which fit there now"
+        return [f"{evidence.short_devices:g} more devices free in {evidence.roomiest}", fitting]
+    return [
+        f"enough {lack.what} on one of {lack.nodes} nodes" for lack in reversed(evidence.lacking)
+    ]
 
 
 def _unblocks_never(evidence: Evidence) -> list[str]:

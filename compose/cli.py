@@ -34,25 +34,34 @@ app = App(
 )
 
 
+_functions: set[str] = set()
+"""The commands that are one function, whose docstring is their help."""
+
+
 def _offer(group: Group, name: str, path: str, says: str) -> None:
+    _offer_group(group, name, path, says)
+    _functions.add(name)
+
+
+def _offer_group(group: Group, name: str, path: str, says: str) -> None:
     app.command(f"compose.{path}", name=name, help=says, group=group, sort_key=len(list(app)))
 
 
 _offer(_PLAY, "demo", "demo:demo", "Play a real trace through the whole loop, and compare.")
 _offer(_PLAY, "run", "playing:run", "Play the Philly trace once, into a folder of its own.")
 _offer(_PUBLISH, "publish", "publishing:publish", "Publish a file of events to an engine here.")
-_offer(_PUBLISH, "rejected", "refused:rejected", "Refused events: list, show, publish again.")
+_offer_group(_PUBLISH, "rejected", "refused:rejected", "Refused events: list, show, publish again.")
 _offer(_ASK, "fleet", "look:fleet", "The clusters: nodes, devices, what is held of them.")
 _offer(_ASK, "queue", "look:queue", "Who waits, for how long, and why.")
 _offer(_ASK, "job", "look:job", "One job's whole life.")
 _offer(_ASK, "explain", "explain:explain", "Why a job runs or waits, and what would help.")
 _offer(_ASK, "query", "look:query", "Any question to the history, in SQL.")
 _offer(_PROVE, "replay", "replay:replay", "Fold the archive to a moment; plan again and compare.")
-_offer(_PROVE, "archive", "replay:archive", "The archive: check every byte of it.")
+_offer_group(_PROVE, "archive", "replay:archive", "The archive: check every byte of it.")
 _offer(_PROVE, "doctor", "check:doctor", "Check this installation and a run's folder.")
 _offer(_PROVE, "version", "check:show_version", "Version and build fingerprint.")
-_offer(_KAFKA, "broker", "broker.commands:broker", "A real broker on this machine: up, down.")
-_offer(_KAFKA, "topics", "topics:topics", "The declared topics on a broker: plan, apply.")
+_offer_group(_KAFKA, "broker", "broker.commands:broker", "A real broker on this machine: up, down.")
+_offer_group(_KAFKA, "topics", "topics:topics", "The declared topics on a broker: plan, apply.")
 
 
 def main() -> None:
@@ -63,11 +72,13 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; an error is a sentence on standard error."""
     try:
+        if arguments and arguments[0] in _functions:
+            app[arguments[0]].help = None  # the line of the root's list gives way to the docstring
         done = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
         asked = " ".join(("singlepool", *(error.command_chain or ())))
-        return _end(Exit.USAGE, f"{str(error).rstrip('.')}; see {asked} --help")
+        return _end(Exit.USAGE, f"{str(error).rstrip(' .,')}; see {asked} --help")
     except (CallerError, WorldError) as error:
         return _end(_code(error), str(error))
     except BrokenPipeError:

@@ -30,7 +30,7 @@ def explain(
     try:
         stands = standing(history, name, cut)
     except NoSuchJobError as error:
-        raise no_such_job(name, home) from error
+        raise no_such_job(history, name, home) from error
     evidence = None
     if stands.phase in WAITING:
         state = fold(RunFolder(home).archive, Position(cut))
@@ -57,6 +57,8 @@ def _cause_rows(found: Explanation) -> list[tuple[object, ...]]:
     if stands.verdict_position is not None:
         said = f"at position {stands.verdict_position}, {stands.verdict_at} UTC"
         rows.append(("verdict", f"{stands.reason} {said}"))
+    elif stands.reason and found.evidence:
+        rows.append(("verdict", f"{stands.reason}, as at its submission"))
     if found.waits_for:
         rows.append(("waits for", ", ".join(found.waits_for)))
     if found.displaced_by:
@@ -79,7 +81,8 @@ def _evidence_rows(evidence: Evidence | None) -> list[tuple[object, ...]]:
     rows.extend((f"  - {e.nodes}", e.meaning) for e in evidence.excluded)
     free = f"{evidence.eligible_nodes} nodes pass, with {evidence.free_devices} devices free"
     rows.append(("eligible", free))
-    if evidence.roomiest:
+    rows.extend((f"  - {lack.nodes}", f"without enough {lack.what}") for lack in evidence.lacking)
+    if evidence.roomiest and evidence.fits_workers:
         takes = f"{evidence.fits_workers} of {evidence.needs_workers} {workers}"
         rows.append(("most room", f"{evidence.roomiest} takes {takes} now"))
     return rows

@@ -20,13 +20,17 @@ SELECT region, cluster, sku, count(*) AS nodes, sum(devices)::BIGINT AS devices,
     100.0 * sum(held_milli) / 1000 / nullif(sum(usable_devices), 0) AS held_percent
 FROM fleet_at_position($cut) GROUP BY ALL ORDER BY ALL
 """
+# A job's reason until a cycle concludes otherwise, as in the fold.
 _QUEUE = """
-SELECT job, team, tier, phase, coalesce(reason, '') AS reason, since_at,
+SELECT job, team, tier, phase, coalesce(reason, 'waiting_for_capacity') AS reason, since_at,
     (SELECT max(recorded_ms) FROM records WHERE position < $cut) - epoch_ms(since_at) AS waited_ms
 FROM jobs_at_position($cut)
 WHERE phase IN ('queued', 'suspended', 'claimed') ORDER BY since_at, job
 """
 _LIFE = "SELECT * FROM jobs WHERE job = $job"
+_SUBMITTED = """
+SELECT position, moment(recorded_ms) FROM fact.job_submitted WHERE job_id(job) = $job
+"""
 _ATTEMPTS = """
 SELECT attempt, kind, resume, workers, nodes, ordered_at, started_at, released_at, outcome
 FROM attempts WHERE job = $job ORDER BY attempt
@@ -109,7 +113,7 @@ def job(name: JobName, *, home: Home = POOL_OF_DEMO, output: Shown = Output.TABL
     history = open_run(home)
     life = ask(history, _LIFE, {"job": name})
     if not life.rows:
-        raise no_such_job(name, home)
+        raise no_such_job(history, name, home)
     fields = dict(zip(life.columns, life.rows[0], strict=True))
     attempts = ask(history, _ATTEMPTS, {"job": name})
     if output is Output.TABLE:
@@ -120,8 +124,12 @@ def job(name: JobName, *, home: Home = POOL_OF_DEMO, output: Shown = Output.TABL
         answer_object({**fields, "tried": tried}, output)
 
 
-def no_such_job(name: str, home: Home) -> NotFoundError:
-    """Return the error that says where to look for the jobs that there are."""
+def no_such_job(history: History, name: str, home: Home) -> NotFoundError:
+    """Return the error that says when the job came, or where to look for those that there are."""
+    later = ask(history, _SUBMITTED, {"job": name}).rows
+    if later:
+        position, at = later[0]
+        return NotFoundError(f"{name} was submitted later, at position {position}, {at} UTC")
     where = "" if home == POOL_OF_DEMO else f" --home {home}"
     ask_for = f"singlepool query 'FROM jobs SELECT job'{where}"
     return NotFoundError(f"there is no job {name!r} in {home}; its jobs: {ask_for}")
