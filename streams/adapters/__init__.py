@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upstream systems that speak a language of their own, turned into public events.
+
+An adapter is a pure function from the bytes of one record to an event that intake accepts, or to a
+refusal that says why it is none. It never raises, and it never makes up what the record lacks.
+"""
