@@ -17,18 +17,19 @@ from pathlib import Path
 
 from msgspec import json
 
-from schemas.catalogue import Family
+from schemas.catalogue import BY_CE_TYPE
 from schemas.value_rules import ATTRIBUTE_LENGTH
 from streams.kafka.headers import CONTENT_TYPE, SPEC_VERSION
 from streams.kafka.plan import configs
 from streams.kafka.topics import ANYBODY, Key, Topic
+from streams.live.outputs import POSITION_HEADER
 from tools.contract_text import ContractText, read
 from tools.documents import Files, command
 from tools.event_page import meaning
 from tools.examples import published_example
 from tools.proto_text import source_of
 from tools.protos import ROOT, describe
-from tools.topic_facts import TOPOLOGY, fact_of, is_public, published, retention, title
+from tools.topic_facts import TOPOLOGY, fact_of, is_public, retention, title, type_names
 
 PAGE = Path("docs/asyncapi.json")
 VERSION = "3.1.0"
@@ -62,7 +63,7 @@ def document(contract: ContractText, version: str) -> Json:
         "components": {
             "schemas": {name: _schema(name, contract) for _, name in carried},
             "messages": {name: _message(name, topic) for topic, name in carried},
-            "messageTraits": {"cloudEvent": _cloud_event()},
+            "messageTraits": {"cloudEvent": _cloud_event(), "told": _told()},
         },
     }
 
@@ -157,8 +158,16 @@ def _message(message: str, topic: Topic) -> Json:
     }
     if topic.key is not Key.NONE:
         described["bindings"] = {"kafka": _key_binding(topic)}
-    if topic.family is not None:
-        described |= _published(message, topic.family)
+    ce_type = type_names(topic).get(message)
+    if ce_type is not None:
+        trait = "cloudEvent" if topic.family is not None else "told"
+        described["name"] = ce_type
+        described["headers"] = _headers({"ce_type": {"type": "string", "const": ce_type}})
+        described["traits"] = [{"$ref": f"#/components/messageTraits/{trait}"}]
+    if topic.family is not None and ce_type is not None:
+        _, example = published_example(BY_CE_TYPE[ce_type])
+        shown = {"name": ce_type, "headers": example.headers, "payload": example.data}
+        described["examples"] = [shown]
     return described
 
 
@@ -167,21 +176,15 @@ def _key_binding(topic: Topic) -> Json:
     return {"key": key, "bindingVersion": BINDING}
 
 
-def _published(message: str, family: Family) -> Json:
-    """Return what a message of upstream's has besides: its type's header and an example."""
-    (entry,) = (entry for entry in published(family) if entry.message == message)
-    _, example = published_example(entry)
-    headers = {
-        "type": "object",
-        "properties": {"ce_type": {"type": "string", "const": entry.ce_type}},
-    }
-    shown = {"name": entry.ce_type, "headers": example.headers, "payload": example.data}
-    return {
-        "name": entry.ce_type,
-        "headers": headers,
-        "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
-        "examples": [shown],
-    }
+def _headers(properties: Json, *required: str) -> Json:
+    return {"type": "object", "properties": properties, "required": ["ce_type", *required]}
+
+
+def _told() -> Json:
+    """Return what the headers of the engine's own messages have in common."""
+    says = "of the ledger record that it follows from, as decimal digits"
+    position = {"type": "string", "pattern": "^[0-9]+$", "description": says}
+    return {"headers": _headers({POSITION_HEADER: position}, POSITION_HEADER)}
 
 
 def _cloud_event() -> Json:
@@ -198,8 +201,7 @@ def _cloud_event() -> Json:
         "ce_correlationid": {**text, "description": "for traces; kept, never interpreted"},
         "ce_causationid": {**text, "description": "for traces; kept, never interpreted"},
     }
-    required = ["ce_type", "ce_id", "ce_source"]
-    return {"headers": {"type": "object", "required": required, "properties": properties}}
+    return {"headers": _headers(properties, "ce_id", "ce_source")}
 
 
 # --- the file -------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from schemas.catalogue import CATALOGUE, EventType, Family
+from schemas.catalogue import BY_EVENT, CATALOGUE, EventType, Family
+from schemas.decisions import VerdictReached
+from schemas.directives import DIRECTIVE_NAMES
 from schemas.reasons import Drop, Reason, Rejection, Rule
 from streams.kafka.topics import AGENT, ANYBODY, DAY_MS, READER, Topic, declare
 
@@ -93,8 +95,9 @@ _OWN: Mapping[str, Fact] = MappingProxyType(
             (Reason, Drop),
         ),
         TOPOLOGY.directives.name: Fact(
-            "What node agents are told: launch, suspend, resize, stop.",
-            "one directive of the contract",
+            "What node agents are told: launch, suspend, resize, stop; one record for each node of "
+            "the gang.",
+            "the directive that header `ce_type` names; header `position` is the ledger's",
             "per node; one job's directives rise in `position`",
             "possible: an agent ignores a position that is not above the last one of the job",
             ("LaunchDirective", "SuspendDirective", "ResizeDirective", "StopDirective"),
@@ -107,7 +110,8 @@ _OWN: Mapping[str, Fact] = MappingProxyType(
         ),
         TOPOLOGY.verdicts.name: Fact(
             "What became of each job: placed, or the one reason why not and what would unblock it.",
-            "the message `VerdictReached`; a record without a value says that the job is gone",
+            "the message `VerdictReached`; a record without a value says that the job is over; "
+            "header `position` is the ledger's",
             "per job; the last one counts",
             "possible: each record replaces the one before",
             ("VerdictReached",),
@@ -153,6 +157,15 @@ def fact_of(topic: Topic) -> Fact:
 def published(family: Family) -> tuple[EventType, ...]:
     """Return the event types of a family."""
     return tuple(entry for entry in CATALOGUE if entry.family is family)
+
+
+def type_names(topic: Topic) -> Mapping[str, str]:
+    """Return the `ce_type` of a topic's messages, for those whose records carry one."""
+    if topic.family is not None:
+        return {entry.message: entry.ce_type for entry in published(topic.family)}
+    told = {directive.__name__: name for directive, name in DIRECTIVE_NAMES.items()}
+    named = {**told, "VerdictReached": BY_EVENT[VerdictReached].ce_type}
+    return {message: named[message] for message in fact_of(topic).messages if message in named}
 
 
 def is_public(topic: Topic) -> bool:

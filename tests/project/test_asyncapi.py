@@ -74,3 +74,14 @@ def test_a_channel_says_what_the_declaration_says(made: Json) -> None:
 def test_what_is_internal_is_not_in_the_document(made: Json) -> None:
     """Nobody outside may build on what intake, engine and standbys say among themselves."""
     assert set(made["channels"]) == {*UPSTREAM, "ledger", "directives", "verdicts"}
+
+
+def test_what_the_engine_tells_is_named_as_it_names_it(made: Json) -> None:
+    """Verdicts and directives carry their type and position; the ledger's records carry neither."""
+    messages = made["components"]["messages"]
+    assert messages["VerdictReached"]["name"] == "singlepool.decision.verdict_reached.v1"
+    assert messages["LaunchDirective"]["name"] == "singlepool.directive.launch.v1"
+    assert messages["Record"]["name"] == "Record"
+    assert "headers" not in messages["Record"]
+    told = made["components"]["messageTraits"]["told"]["headers"]
+    assert told["required"] == ["ce_type", "position"]

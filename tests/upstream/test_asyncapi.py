@@ -11,7 +11,7 @@ from tests.upstream.npm import run, workplace
 from tools.asyncapi import PAGE
 from tools.contract_text import ContractText, read
 from tools.protos import ROOT, describe
-from tools.topic_facts import TOPOLOGY, fact_of, is_public, published, title
+from tools.topic_facts import TOPOLOGY, fact_of, is_public, title, type_names
 
 PROJECT = Path(__file__).with_name("asyncapi")
 Channels = dict[str, dict[str, list[str]]]
@@ -65,8 +65,7 @@ def test_the_parser_has_nothing_to_say_and_finds_every_message(readings: list[Re
 
 def fields_of(topic: Topic, contract: ContractText) -> dict[str, list[str]]:
     """Field names of a topic's messages, by the name that the document gives them."""
-    types = published(topic.family) if topic.family else ()
-    names = {entry.message: entry.ce_type for entry in types}
+    names = type_names(topic)
     return {
         names.get(message, message): [field.name for field in contract.messages[message].fields]
         for message in fact_of(topic).messages
