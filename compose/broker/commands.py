@@ -8,10 +8,13 @@ from cyclopts import App
 
 from analytics.tables import Grid, Output
 from compose.answers import answer
+from compose.broker.certificates import make_certificates, principals
 from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, save, saved
 from compose.broker.nodes import pid_of, start, stop
 from compose.exits import Exit
 from compose.places import DEFAULT_HOME
+from streams.kafka.domains import read_domains
+from streams.kafka.topics import ANYBODY
 
 BROKER_HOME = DEFAULT_HOME / "broker"
 PORT = 9092
@@ -26,6 +29,7 @@ def up(
     nodes: Literal[1, 3] = 1,
     port: int = PORT,
     tls: bool = False,
+    domains: Path | None = None,
     output: Output = Output.TABLE,
 ) -> None:
     """Start a real Kafka broker on this machine, or what of it does not run.
@@ -37,11 +41,15 @@ def up(
     home: the broker's folder; one that is there already keeps its nodes, ports and records.
     nodes: 1, or 3 to see replication at work.
     port: the first port; as many follow for more nodes, then as many for their controllers.
-    tls: mutual TLS, with certificates made on the spot below the folder.
+    tls: mutual TLS, with certificates made on the spot below the folder, and access by grants.
+    domains: with --tls, TOML with the trust domains, whose principals get certificates too.
     """
     layout = saved(home)
     if layout is None:
         layout = new_layout(nodes, port, tls=tls)
+        if tls:
+            trusted = (ANYBODY,) if domains is None else read_domains(domains)
+            make_certificates(home, principals(trusted))
         save(layout, home)
     elif (len(layout.nodes), layout.tls) != (nodes, tls):
         was = f"--nodes {len(layout.nodes)}{' --tls' if layout.tls else ''}"

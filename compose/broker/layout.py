@@ -18,7 +18,9 @@ HOST = "127.0.0.1"
 OPERATOR = "operator"
 """The principal that may do everything: plan and apply topics, look after the broker."""
 
-_NODE = "broker"
+NODE = "broker"
+"""The principal of the nodes themselves."""
+
 _SESSION_MS, _HEARTBEAT_MS = 3_000, 500
 _FILE = "cluster.json"
 
@@ -139,7 +141,7 @@ def _quorum(layout: Layout) -> Mapping[str, str]:
 
 def _secured(home: Path) -> Mapping[str, str]:
     """Return mutual TLS everywhere, who may do everything, and that nobody else may anything."""
-    own = certificates(home, _NODE).absolute()
+    own = certificates(home, NODE).absolute()
     return {
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(own / "keystore.pem"),
@@ -148,5 +150,5 @@ def _secured(home: Path) -> Mapping[str, str]:
         "ssl.client.auth": "required",
         "ssl.principal.mapping.rules": "RULE:^.*CN=([^,]*).*$/$1/",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": f"User:{_NODE};User:{OPERATOR}",
+        "super.users": f"User:{NODE};User:{OPERATOR}",
     }

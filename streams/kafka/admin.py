@@ -8,10 +8,17 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+)
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from streams.kafka.access import Grant, Resource, Right
 from streams.kafka.connection import BrokerUnavailableError, Connection
 from streams.kafka.plan import Action, FoundTopic, Plan, Step, configs, make_plan
 from streams.kafka.topics import Topic, Topology
@@ -49,9 +56,25 @@ class Admin:
             for name in names
         )
 
+    def given(self) -> frozenset[Grant] | None:
+        """Return the grants that are there; None where the broker asks nobody who they are."""
+        anybody: Any = None  # which the client's own types do not know
+        anything = AclBindingFilter(
+            ResourceType.ANY,
+            anybody,
+            ResourcePatternType.ANY,
+            anybody,
+            anybody,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        future = self._client.describe_acls(anything, request_timeout=_PATIENCE_S)
+        bindings = self._answer(future, fine=KafkaError.SECURITY_DISABLED)
+        return None if bindings is None else frozenset(map(_grant, filter(_is_ours, bindings)))
+
     def plan(self, topology: Topology) -> Plan:
         """Return what stands between a declaration and this broker."""
-        return make_plan(topology, self.found())
+        return make_plan(topology, self.found(), self.given())
 
     def apply(self, topology: Topology) -> Plan:
         """Do all of the plan that can be done, and return what is left of it.
@@ -60,6 +83,7 @@ class Admin:
         """
         plan = self.plan(topology)
         self._create(topology, plan.topics)
+        self._give(plan.grants)
         self._set([step for step in plan.steps if step.action is Action.SET])
         deadline = time.monotonic() + _PATIENCE_S
         while _to_do(plan := self.plan(topology)) and time.monotonic() < deadline:
@@ -99,6 +123,12 @@ class Admin:
         for future in self._client.create_topics(new, operation_timeout=_PATIENCE_S).values():
             self._answer(future, fine=KafkaError.TOPIC_ALREADY_EXISTS)  # somebody was quicker
 
+    def _give(self, grants: Iterable[Grant]) -> None:
+        bindings = [_binding(grant) for grant in grants]
+        if bindings:
+            for future in self._client.create_acls(bindings, request_timeout=_PATIENCE_S).values():
+                self._answer(future)
+
     def _set(self, steps: Iterable[Step]) -> None:
         changes: dict[str, list[ConfigEntry]] = {}
         for step in steps:
@@ -128,9 +158,54 @@ class Admin:
 
 
 def _to_do(plan: Plan) -> bool:
-    return any(step.action in {Action.CREATE, Action.SET} for step in plan.steps)
+    return any(step.action in {Action.CREATE, Action.SET, Action.GRANT} for step in plan.steps)
 
 
 def _code(error: KafkaException) -> int:
     reason = error.args[0]
     return int(reason.code()) if isinstance(reason, KafkaError) else KafkaError.UNKNOWN
+
+
+# --- grants ---------------------------------------------------------------------------------------
+
+_RESOURCES = {
+    Resource.TOPIC: ResourceType.TOPIC,
+    Resource.GROUP: ResourceType.GROUP,
+    Resource.LOCK: ResourceType.TRANSACTIONAL_ID,
+}
+_RIGHTS = {
+    Right.READ: AclOperation.READ,
+    Right.WRITE: AclOperation.WRITE,
+    Right.DESCRIBE: AclOperation.DESCRIBE,
+}
+_USER = "User:"
+
+
+def _binding(grant: Grant) -> AclBinding:
+    pattern = ResourcePatternType.PREFIXED if grant.prefixed else ResourcePatternType.LITERAL
+    return AclBinding(
+        _RESOURCES[grant.resource],
+        grant.name,
+        pattern,
+        f"{_USER}{grant.principal}",
+        "*",
+        _RIGHTS[grant.right],
+        AclPermissionType.ALLOW,
+    )
+
+
+def _is_ours(binding: AclBinding) -> bool:
+    """Whether a binding is of the kind that a grant can say."""
+    return (
+        binding.restype in _RESOURCES.values()
+        and binding.operation in _RIGHTS.values()
+        and binding.permission_type is AclPermissionType.ALLOW
+    )
+
+
+def _grant(binding: AclBinding) -> Grant:
+    (resource,) = (mine for mine, theirs in _RESOURCES.items() if theirs is binding.restype)
+    (right,) = (mine for mine, theirs in _RIGHTS.items() if theirs is binding.operation)
+    prefixed = binding.resource_pattern_type is ResourcePatternType.PREFIXED
+    principal = str(binding.principal).removeprefix(_USER)
+    return Grant(principal, resource, str(binding.name), right, prefixed)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from streams.kafka.access import Grant, grants
 from streams.kafka.topics import Topic, Topology
 
 _FOR_EVER = "-1"
@@ -23,6 +24,7 @@ class Action(StrEnum):
     SET = "set"
     BY_HAND = "by hand"
     LEAVE = "leave"
+    GRANT = "grant"
 
 
 class FoundTopic(Struct, frozen=True):
@@ -45,10 +47,11 @@ class Step(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """All differences. `topics` are those to be created."""
+    """All differences. `topics` are those to be created, `grants` those to be given."""
 
     steps: tuple[Step, ...]
     topics: tuple[Topic, ...]
+    grants: tuple[Grant, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -78,8 +81,14 @@ def configs(topic: Topic, topology: Topology) -> Mapping[str, str]:
     }
 
 
-def make_plan(topology: Topology, found: Sequence[FoundTopic]) -> Plan:
-    """Return what is to be done so that a broker has what is declared."""
+def make_plan(
+    topology: Topology, found: Sequence[FoundTopic], given: frozenset[Grant] | None = None
+) -> Plan:
+    """Return what is to be done so that a broker has what is declared.
+
+    `given` are the grants of a secured broker; None for one that lets everybody do everything. A
+    grant that nobody declared is more than was meant, so taking it back is told as work by hand.
+    """
     there = {topic.name: topic for topic in found}
     missing = tuple(topic for topic in topology.topics if topic.name not in there)
     steps = [Step(Action.CREATE, topic.name, wanted=_summary(topic)) for topic in missing]
@@ -92,7 +101,20 @@ def make_plan(topology: Topology, found: Sequence[FoundTopic]) -> Plan:
         for topic in found
         if topic.name not in declared and topic.name.startswith(topology.prefix)
     )
-    return Plan(tuple(steps), missing)
+    if given is None:
+        return Plan(tuple(steps), missing)
+    wanted = grants(topology)
+    lacking = tuple(sorted(wanted - given))
+    steps.extend(_access(Action.GRANT, grant) for grant in lacking)
+    beyond = {grant for grant in given - wanted if grant.name.startswith(topology.prefix)}
+    steps.extend(_access(Action.BY_HAND, grant) for grant in sorted(beyond))
+    return Plan(tuple(steps), missing, lacking)
+
+
+def _access(action: Action, grant: Grant) -> Step:
+    what = f"{grant.right} for {grant.principal}"
+    found, wanted = ("", what) if action is Action.GRANT else (what, "")
+    return Step(action, grant.name, str(grant.resource), found, wanted)
 
 
 def _summary(topic: Topic) -> str:

@@ -9,12 +9,13 @@ import fcntl
 import os
 import socket
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from compose.broker.certificates import make_certificates
 from compose.broker.jars import NoJarsError, NoJavaError
 from compose.broker.layout import HOST, Layout, Node, connection, existing, layout_of, save
 from compose.broker.nodes import start, stop
@@ -34,11 +35,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def new_broker(home: Path, count: int = 1, *, tls: bool = False) -> Layout:
-    """Start a broker of its own in a folder, or skip the test where that cannot be."""
+def new_broker(home: Path, count: int = 1, secured_for: Sequence[str] = ()) -> Layout:
+    """Start a broker of its own in a folder, or skip the test where that cannot be.
+
+    With principals it is secured, and each has its certificate.
+    """
     ports = free_ports(2 * count)
     nodes = tuple(Node(n + 1, ports[2 * n], ports[2 * n + 1]) for n in range(count))
-    layout = layout_of(nodes, tls=tls)
+    layout = layout_of(nodes, tls=bool(secured_for))
+    make_certificates(home, secured_for)
     save(layout, home)
     try:
         start(home, layout)
