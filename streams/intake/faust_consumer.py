@@ -26,10 +26,12 @@ class EagerConsumer(Consumer):
             return await super().wait_first(*coros, timeout=timeout)
         try:
             waits_for = handing.send(None)
-        except StopIteration:
+        except BaseException as end:
             for other in others:
                 other.close()
-            return None  # nobody looks at it
+            if isinstance(end, StopIteration):
+                return None  # nobody looks at it
+            raise
         return await super().wait_first(_Begun(handing, waits_for), *others, timeout=timeout)
 
 

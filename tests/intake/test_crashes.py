@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intake is killed at random instants: what upstream was promised is there, once in effect."""
+
+import time
+from random import Random
+
+import pytest
+
+from schemas.catalogue import Family
+from schemas.ids import JobId
+from schemas.jobs import JobStarted
+from schemas.reasons import Rejection
+from schemas.serving import RequestProfileObserved
+from streams.kafka.connection import Connection
+from streams.kafka.topics import Topology
+from tests.intake.host_process import HOSTS, start, stop
+from tests.intake.partition import START_MS, beat, merged, served
+from tests.intake.test_hosts import headers
+from tests.intake.upstream import DOMAIN, Upstream, accepted_events, eventually, rejected
+
+GATEWAYS = 5
+POISON_EVERY = 50
+
+
+class Load:
+    """What upstream publishes as time goes on, and what must have come of it in the end."""
+
+    def __init__(self, connection: Connection, topology: Topology) -> None:
+        """Publish nothing yet."""
+        self._upstream = Upstream(connection, topology)
+        self._connection, self._topology = connection, topology
+        self._topic = topology.published(Family.JOB, DOMAIN).name
+        self.served = self.reports = self.poison = 0
+
+    def publish(self, count: int) -> None:
+        """Publish requests of an old minute, beats, reports and poison; all is acknowledged."""
+        old_ms = time.time_ns() // 1_000_000 - START_MS - 90_000
+        for _ in range(count):
+            self.reports += 1
+            name = f"gw-{self.reports % GATEWAYS}"
+            self._upstream.publish(served(self.reports, old_ms, gateway=name))
+            self._upstream.publish(beat(f"n-{self.reports % 9}", self.reports))
+            self._upstream.publish(JobStarted(JobId(f"acme/j-{self.reports % 7}@1"), self.reports))
+            if self.reports % POISON_EVERY == 0:
+                self.poison += 1
+                broken = str(self.poison).encode() + b"\xff"
+                self._upstream.put(self._topic, broken, headers())
+        self._upstream.flush()
+
+    def missing(self) -> dict[str, object]:
+        """Return what is not there once in effect, by kind."""
+        events = accepted_events(self._connection, self._topology)
+        attempts = {e.attempt for e in events if isinstance(e, JobStarted)}
+        profiles = merged([e.profile for e in events if isinstance(e, RequestProfileObserved)])
+        requests = sum(p.requests for p in profiles.values())
+        refused = {r.published.payload for r in rejected(self._connection, self._topology)}
+        found = {
+            "reports": len(set(range(1, self.reports + 1)) - attempts),
+            "requests": self.reports - requests,
+            "poison": self.poison - len(refused),
+        }
+        return {kind: count for kind, count in found.items() if count}
+
+
+def killed(
+    host: str, connection: Connection, topology: Topology, *, seed: int, rounds: int
+) -> None:
+    """Kill a worker again and again while upstream publishes; then let one go on to the end."""
+    random = Random(seed)  # noqa: S311  # a test's, seeded
+    load = Load(connection, topology)
+    for _ in range(rounds):
+        worker = start(host, connection, topology)
+        dies_at = time.monotonic() + random.uniform(1.5, 8.0)
+        while time.monotonic() < dies_at:
+            load.publish(random.randrange(1, 200))
+            time.sleep(random.uniform(0, 0.2))
+        worker.kill()
+        worker.wait()
+    survivor = start(host, connection, topology)
+    eventually(lambda: not load.missing(), f"all of it once in effect, seed {seed}")
+    assert stop(survivor) == 0
+    time.sleep(0.5)
+    assert load.missing() == {}
+    kinds = {r.rejection for r in rejected(connection, topology)}
+    assert kinds == {Rejection.MALFORMED.value}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(
+    host: str, broker: Connection, topics: Topology
+) -> None:
+    """Ten kills at random instants, in start-up, under way and at a checkpoint."""
+    killed(host, broker, topics, seed=len(host), rounds=10)
+
+
+def test_a_worker_killed_once_loses_nothing(broker: Connection, topics: Topology) -> None:
+    """The short run of the same, for every change."""
+    killed("batched", broker, topics, seed=1, rounds=2)
