@@ -68,14 +68,20 @@ def _reader(hint: Any) -> _Convert | None:  # noqa: ANN401  # as above
     """Return what turns a wire value into the domain's, or None where they are the same."""
     hint = _unwrap(hint)
     if get_origin(hint) is tuple:
-        item = _reader(get_args(hint)[0])
-        return tuple if item is None else lambda values: tuple(map(item, values))
+        return _tuple_reader(_reader(get_args(hint)[0]))
     if isinstance(hint, type) and issubclass(hint, Struct):
         return _struct_reader(hint)
     if isinstance(hint, type) and hint not in (int, str, bytes, bool):
         members = {int(member): member for member in hint}  # type: ignore[attr-defined]  # an IntEnum
         return members.__getitem__
     return None
+
+
+def _tuple_reader(item: _Convert | None) -> _Convert:
+    """Return what reads a repeated field; most are empty, and a slice is one call for all of it."""
+    if item is None:
+        return lambda values: tuple(values[:]) if values else ()
+    return lambda values: tuple(map(item, values[:])) if values else ()
 
 
 def _struct_reader(struct: type[Struct]) -> _Convert:
@@ -142,6 +148,7 @@ _WRITERS: Mapping[type[Event], _Convert] = MappingProxyType(
 )
 _RECORD = envelope_pb2.Record
 _ORIGIN = attrgetter(*Origin.__struct_fields__)
+_head = attrgetter("position", "recorded_ms", "ce_type", "payload")
 
 
 _DIRECTIVE_WRITERS: Mapping[type[Directive], _Convert] = MappingProxyType(
@@ -310,18 +317,19 @@ def decode_record(data: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) ->
     damaged bytes.
     """
     envelope = _parse_envelope(data)
-    parse = _PARSERS.get(envelope.ce_type)
+    position, recorded_ms, ce_type, payload = _head(envelope)
+    parse = _PARSERS.get(ce_type)
     if parse is not None:
         try:
-            event = parse(envelope.payload)
+            event = parse(payload)
         except (ProtobufDecodeError, KeyError):
-            event = decode_event(envelope.ce_type, envelope.payload)
-    elif envelope.ce_type not in upcasters and envelope.skippable:
+            event = decode_event(ce_type, payload)
+    elif ce_type not in upcasters and envelope.skippable:
         return None
     else:
-        event = decode_event(envelope.ce_type, envelope.payload, upcasters)
+        event = decode_event(ce_type, payload, upcasters)
     cause = envelope.cause if envelope.HasField("cause") else None
-    return Record(envelope.position, envelope.recorded_ms, event, cause)
+    return Record(position, recorded_ms, event, cause)
 
 
 def _parse_envelope(data: bytes) -> envelope_pb2.Record:
