@@ -57,7 +57,12 @@ class Admin:
         )
 
     def given(self) -> frozenset[Grant] | None:
-        """Return the grants that are there; None where the broker asks nobody who they are."""
+        """Return the grants that are there; None where the broker asks nobody who they are.
+
+        The client makes no difference between a broker that has no grants and one that knows none.
+        """
+        if self._connection.security is None:
+            return None
         anybody: Any = None  # which the client's own types do not know
         anything = AclBindingFilter(
             ResourceType.ANY,
@@ -69,8 +74,7 @@ class Admin:
             AclPermissionType.ANY,
         )
         future = self._client.describe_acls(anything, request_timeout=_PATIENCE_S)
-        bindings = self._answer(future, fine=KafkaError.SECURITY_DISABLED)
-        return None if bindings is None else frozenset(map(_grant, filter(_is_ours, bindings)))
+        return frozenset(map(_grant, filter(_is_ours, self._answer(future))))
 
     def plan(self, topology: Topology) -> Plan:
         """Return what stands between a declaration and this broker."""
