@@ -36,12 +36,14 @@ def demo(
 ) -> int:
     """Play a real trace through the whole loop, and compare.
 
-    philly: 16,295 training jobs of Microsoft's, fenced by team and as one pool; 21-62 are all days.
+    philly: 16,295 training jobs of Microsoft's, fenced by team and as one pool.
+    All there is are days 21-62.
 
-    openb: 8,152 pods of Alibaba's on 1,213 nodes of seven GPU models that pods may share: how full
-    the fleet gets, by policy.
+    openb: Alibaba's pods on 1,213 nodes of seven GPU models that they may share,
+    and how full the fleet gets by this and other policies.
 
-    Ledgers, archives and pictures go to the home folder; an earlier run there is replaced.
+    Ledgers, archives and pictures go to the home folder; an earlier run there
+    is replaced.
 
     Example: singlepool demo --days 21-22
 

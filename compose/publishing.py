@@ -26,8 +26,9 @@ def publish(
 ) -> int:
     """Publish the events of a file to an engine in this process, and show its verdicts.
 
-    A file with a wrong line is not published at all. What the engine refuses is kept: singlepool
-    rejected. Questions go to the same folder: singlepool queue --home out/desk
+    A file with a wrong line is not published at all.
+    What the engine refuses is kept: singlepool rejected.
+    Questions go to the same folder: singlepool queue --home out/desk
 
     Example: singlepool publish events.ndjson --dry-run
 

@@ -29,7 +29,7 @@ def replay(
     one_in: OneIn | None = None,
     output: Shown = Output.TABLE,
 ) -> int:
-    """Fold a run's archive again, to the end or to a moment; with --verify, plan again as well.
+    """Fold a run's archive again, to the end or to a moment, and plan again.
 
     Example: singlepool replay --to 2017-10-01T12:00:00Z
     """

@@ -4,10 +4,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from compose.exits import Exit
+from schemas.catalogue import Event
 from schemas.jobs import JobCancelled, JobFinished, JobStarted
 from schemas.kinds import Span
 from tests.compose.conftest import Singlepool
@@ -22,8 +24,8 @@ def explained(singlepool: Singlepool, tmp_path: Path) -> Explained:
     home = tmp_path / "desk"
     singlepool("publish", events_file(tmp_path, GENESIS), "--home", home)
 
-    def call(name: str, *events: object) -> dict[str, object]:
-        file = events_file(tmp_path, list(events), "more.ndjson")  # type: ignore[arg-type]  # of the test
+    def call(name: str, *events: Event) -> dict[str, object]:
+        file = events_file(tmp_path, events, "more.ndjson")
         singlepool("publish", file, "--home", home)
         ended = singlepool("explain", name, "--home", home, "-o", "json")
         assert (ended.code, ended.err) == (Exit.DONE, "")
@@ -34,9 +36,8 @@ def explained(singlepool: Singlepool, tmp_path: Path) -> Explained:
 
 
 def evidence(found: dict[str, object]) -> dict[str, object]:
-    shown = found["evidence"]
-    assert isinstance(shown, dict)
-    return shown
+    assert found["evidence"] is not None
+    return cast("dict[str, object]", found["evidence"])
 
 
 def test_a_job_that_runs_needs_no_reason(explained: Explained) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -30,6 +31,11 @@ OBJECTS = [
 ]
 
 
+def asked_as(value: object) -> str:
+    """Return a test's name: the arguments of its command."""
+    return " ".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else ""
+
+
 def parsed(text: str, form: str) -> list[dict[str, object]]:
     """Read a list as a program would, in the form that it asked for."""
     if form == "json":
@@ -37,7 +43,7 @@ def parsed(text: str, form: str) -> list[dict[str, object]]:
         return found
     if form == "ndjson":
         return [json.loads(line) for line in text.splitlines()]
-    return list(csv.DictReader(StringIO(text)))
+    return [dict(row) for row in csv.DictReader(StringIO(text))]
 
 
 @pytest.fixture
@@ -112,7 +118,7 @@ def test_commands_about_the_installation_need_no_run(singlepool: Singlepool) -> 
         (("query", "SELECT nothing FROM jobs"), Exit.USAGE, "nothing"),
         (("query", "DROP TABLE records"), Exit.USAGE, "a query reads"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=asked_as,
 )
 def test_what_cannot_be_answered_ends_in_a_sentence(
     singlepool: Singlepool, a_run: Path, asked: tuple[str, ...], code: Exit, says: str
@@ -137,7 +143,7 @@ def test_what_cannot_be_answered_ends_in_a_sentence(
         (("run", "--days", "21"), "'21' names no days"),
         (("run", "--verify-one-in", "-1"), "-1"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=asked_as,
 )
 def test_a_play_that_has_no_meaning_does_not_begin(
     singlepool: Singlepool, tmp_path: Path, asked: tuple[str, ...], says: str
