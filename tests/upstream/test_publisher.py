@@ -7,35 +7,33 @@ verdict on its job. What it runs is what `docs/publishing.md` shows, letter by l
 
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Producer
+from msgspec import structs
 
 from engine.policies import POOL
-from engine.rules import CURRENT_RULES
-from engine.state import State
 from schemas.codec import encode_event
-from schemas.decisions import PolicyActivated, RulesActivated, VerdictReached
+from schemas.decisions import VerdictReached
 from schemas.ids import JobId
 from schemas.reasons import Reason
-from schemas.records import Published
-from streams.host import Host
-from streams.intake import TakenIn, take_in
+from streams.intake.batched import BatchedIntake
 from streams.kafka.connection import Connection
-from streams.kafka.headers import from_record
-from streams.kafka.keys import key_of
-from streams.kafka.topics import Topic, Topology
-from streams.live.outputs import follows
-from streams.live.ports import Channel, Output
+from streams.kafka.topics import Topology
+from streams.live.running import EngineSettings
+from tests.intake.upstream import accepted_events, rejected
 from tests.upstream.npm import run, workplace
 from tools.protos import CONTRACT, ROOT
 
 PROJECT = Path(__file__).with_name("node")
 JOB = JobId("acme/first@1")
-NOW_MS = 1_000_000
+POLICY = structs.replace(POOL, name="quick", period_ms=250, min_run_ms=0)
 PATIENCE_S = 30.0
 
 
@@ -50,80 +48,49 @@ def outsider(tmp_path: Path) -> Path:
 
 
 def test_an_outsider_publishes_and_reads_the_verdict(
+    broker: Connection, topics: Topology, outsider: Path, tmp_path: Path
+) -> None:
+    """All is accepted as published, twice as well as once; the job is placed, and it learns so."""
+    for _ in range(2):
+        said = run(outsider, "publish.mjs", broker.bootstrap, topics.prefix)
+        assert said == "published 8 events\n"
+    intake = BatchedIntake(broker, topics)
+    intake.run(lambda: intake.taken >= 16)
+    assert rejected(broker, topics) == []
+    assert len(set(accepted_events(broker, topics))) == 8
+
+    settings = EngineSettings(broker, topics, "one", str(tmp_path / "snapshots"), POLICY)
+    with engine(settings):
+        said = run(outsider, "verdict.mjs", broker.bootstrap, JOB, topics.prefix)
+    assert verdicts(said)[-1] == VerdictReached(JOB, Reason.PLACED, 0, 0)
+    assert rejected(broker, topics) == []
+
+
+@contextmanager
+def engine(settings: EngineSettings) -> Generator[None]:
+    """One engine process, told to leave at the end."""
+    told = msgspec.json.encode(settings).decode()
+    process = subprocess.Popen([sys.executable, "-m", "tests.live.engine", told], cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+    assert process.returncode == 0
+
+
+def verdicts(said: str) -> list[VerdictReached]:
+    """What the outsider read, in order."""
+    return [msgspec.json.decode(line, type=VerdictReached) for line in said.splitlines()]
+
+
+def test_an_outsider_never_reads_what_came_to_nothing(
     broker: Connection, topics: Topology, outsider: Path
 ) -> None:
-    """All is accepted as published, the job is placed, and the outsider learns it."""
-    said = run(outsider, "publish.mjs", broker.bootstrap, topics.prefix)
-    assert said == "published 8 events\n"
-
-    taken = taken_in(broker, topics)
-    assert taken.refused == ()
-    assert len(taken.accepted) == 8
-    tell(broker, topics, decided(taken))
-
-    said = run(outsider, "verdict.mjs", broker.bootstrap, JOB, topics.prefix)
-    verdict = msgspec.json.decode(said)
-    assert verdict == {
-        "job": JOB,
-        "reason": Reason.PLACED,
-        "needed_devices": 0,
-        "free_devices": 0,
-        "exclusions": [],
-    }
-
-
-def taken_in(broker: Connection, topics: Topology) -> TakenIn:
-    """What intake makes of the records on each topic, under that topic's rules."""
-    parts: list[TakenIn] = []
-    for topic in topics.upstream:
-        records = read_all(broker, topic)
-        taken = take_in([published_by(record) for record in records], topic.rules)
-        assert [record.key() for record in records] == [key_of(e) for _, e in taken.accepted]
-        parts.append(taken)
-    return TakenIn(
-        tuple(accepted for part in parts for accepted in part.accepted),
-        tuple(refused for part in parts for refused in part.refused),
-    )
-
-
-def published_by(record: Message) -> Published:
-    headers = record.headers()
-    assert isinstance(headers, list)
-    found = from_record(headers, record.value())
-    assert isinstance(found, Published), found
-    return found
-
-
-def read_all(broker: Connection, topic: Topic) -> list[Message]:
-    """The records of a topic as it is now."""
-    reader = Consumer({**broker.settings(), "group.id": "test", "enable.auto.commit": False})
-    places = [TopicPartition(topic.name, p, OFFSET_BEGINNING) for p in range(topic.partitions)]
-    left = sum(reader.get_watermark_offsets(place, timeout=PATIENCE_S)[1] for place in places)
-    reader.assign(places)
-    found: list[Message] = []
-    while len(found) < left:
-        (record,) = reader.consume(1, PATIENCE_S)
-        assert record.error() is None
-        found.append(record)
-    reader.close()
-    return found
-
-
-def decided(taken: TakenIn) -> tuple[Output, ...]:
-    """What the engine tells after its first steps: whatever order things came in."""
-    host = Host(State(), "test")
-    host.activate((RulesActivated(CURRENT_RULES), PolicyActivated(POOL)), NOW_MS)
-    batch = host.step(taken.accepted, NOW_MS)
-    assert batch.refused == []
-    assert host.state.parked == {}
-    return follows(host.state, batch)
-
-
-def tell(broker: Connection, topics: Topology, outputs: tuple[Output, ...]) -> None:
-    """Put verdicts on their topic as the engine does, after a transaction that came to nothing."""
+    """What an aborted transaction told is passed over; what comes after is read, though packed."""
     lie = VerdictReached(JOB, Reason.NEVER_FITS, 4, 0)
-    told = [output for output in outputs if output.channel is Channel.VERDICTS]
-    assert JOB in {output.key for output in told}
+    truth = VerdictReached(JOB, Reason.WAITING_FOR_CAPACITY, 4, 2)
+    end = VerdictReached(JOB, Reason.PLACED, 4, 8)
     producer = Producer(
         {**broker.settings(), "transactional.id": topics.lock, "compression.type": "lz4"}
     )
@@ -133,10 +100,11 @@ def tell(broker: Connection, topics: Topology, outputs: tuple[Output, ...]) -> N
     producer.flush(PATIENCE_S)
     producer.abort_transaction(PATIENCE_S)
     producer.begin_transaction()
-    for output in told:
-        headers: Any = list(output.headers)
-        producer.produce(topics.verdicts.name, output.value, output.key, headers=headers)
+    for told in [*[truth] * 20, end]:
+        producer.produce(topics.verdicts.name, encode_event(told), JOB)
     producer.commit_transaction(PATIENCE_S)
+    said = run(outsider, "verdict.mjs", broker.bootstrap, JOB, topics.prefix)
+    assert verdicts(said) == [*[truth] * 20, end]
 
 
 def test_the_page_shows_what_was_run() -> None:

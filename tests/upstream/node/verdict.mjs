@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints where a job stands, once there is a verdict on it.
+// Prints each verdict on a job, one a line, until it no longer waits.
 //
 //     node verdict.mjs BROKER JOB [PREFIX]
 
@@ -29,7 +29,8 @@ const verdicts = await consumer.consume({
 
 for await (const { key, value } of verdicts) {
   if (key !== job) continue;
-  console.log(JSON.stringify(value ? decode('VerdictReached', value) : { job, reason: 'over' }));
-  break;
+  const verdict = value ? decode('VerdictReached', value) : { job, reason: 'over' };
+  console.log(JSON.stringify(verdict));
+  if (!verdict.reason.startsWith('waiting')) break;
 }
 await consumer.close(true);
