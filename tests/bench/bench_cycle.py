@@ -157,7 +157,15 @@ def _idle(large: State, small: State, size: str) -> list[dict[str, object]]:
             "CPU ms",
             small_size,
             less,
-            f"{how}, {waiting} of them waiting; the look at them once a period is not in it",
+            f"{how}, {waiting} of them waiting; the look at them once a period is the next line",
+        ),
+        _result(
+            "unchanged_plan_crowded_ms",
+            _look_ms(waits),
+            "CPU ms",
+            "a beat with nothing due",
+            crowded,
+            f"a look at who waits that finds nothing to do; {size}, {waiting} of them waiting",
         ),
     ]
 
@@ -173,6 +181,14 @@ def _idle_ms(state: State) -> float:
         next_wakeup(state, now_ms)
 
     return _ms(beat)
+
+
+def _look_ms(state: State) -> float:
+    """Return the CPU milliseconds of planning again though nothing changed but the time."""
+    host = Host(state, "bench")
+    now_ms = state.now_ms + POOL.period_ms
+    host.step([], now_ms, retry=True)  # what is to be said of who waits is said once
+    return _once_s(lambda: host.step([], now_ms + POOL.period_ms, retry=True)) * 1_000
 
 
 def _updated(large: State, small: State, size: str) -> dict[str, object]:
