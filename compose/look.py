@@ -22,7 +22,9 @@ FROM fleet_at_position($cut) GROUP BY ALL ORDER BY ALL
 """
 # A job's reason until a cycle concludes otherwise, as in the fold.
 _QUEUE = """
-SELECT job, team, tier, phase, coalesce(reason, 'waiting_for_capacity') AS reason, since_at,
+SELECT job, team, tier, phase, since_at,
+    if(phase = 'claimed', 'waiting_for_release', coalesce(reason, 'waiting_for_capacity'))
+        AS reason,
     (SELECT max(recorded_ms) FROM records WHERE position < $cut) - epoch_ms(since_at) AS waited_ms
 FROM jobs_at_position($cut)
 WHERE phase IN ('queued', 'suspended', 'claimed') ORDER BY since_at, job
@@ -91,7 +93,7 @@ def _for_people(queue: Grid) -> Grid:
     """Return the queue without what a narrow terminal has no room for, waits in words."""
     rows = tuple(
         (job, tier, phase, reason, _lasting(waited_ms))
-        for job, _, tier, phase, reason, _, waited_ms in queue.rows
+        for job, _, tier, phase, _, reason, waited_ms in queue.rows
     )
     return Grid(("job", "tier", "phase", "reason", "waits"), rows)
 
