@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit long bench format proto baseline docs clean
+.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit long bench bench-kafka format proto baseline docs clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' Makefile | expand -t 12
 
 env:  # Python, uv and .venv; a second run takes a tenth of a second
 	@command -v $(PYTHON) >/dev/null || { echo "singlepool needs Python 3.11 or newer, and '$(PYTHON)' is not here: install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -56,8 +56,15 @@ unit: env  ## the quick tests alone
 long: env  ## the tests that take minutes
 	$(BIN)/pytest -n $(WORKERS) -m long --hypothesis-profile=long
 
+# Those that start a broker of their own: a file says so by importing what starts one.
+KAFKA_BENCHES = $(shell grep -l 'tests.kafka.conftest' tests/bench/bench_*.py)
+BENCHES = $(filter-out $(KAFKA_BENCHES),$(wildcard tests/bench/bench_*.py))
+
 bench: env  ## measure; one JSON object a line
-	@for bench in tests/bench/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+	@for bench in $(BENCHES); do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+
+bench-kafka: env  ## the same, for what needs a real broker
+	@for bench in $(KAFKA_BENCHES); do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
 
 format: env  ## sort imports, lay out code
 	$(BIN)/ruff check --fix .
