@@ -108,7 +108,7 @@ def _loose_cells(
     room = (gangs > 0) & ~problem.counts_for_reservation() & serving.any(axis=0)
     rank = np.where(serving, 0, np.where(room, 1, 2))
     key = np.where(serving, -density, np.where(room, density, -np.abs(gangs - fractional)))
-    order = np.lexsort((key.ravel(), rank.ravel()))[:most]
+    order = np.lexsort((key.ravel(), rank.ravel(), ~problem.allowed().ravel()))[:most]
     loose = np.zeros(gangs.size, np.bool_)
     loose[order] = True
-    return loose.reshape(gangs.shape)
+    return loose.reshape(gangs.shape) & problem.allowed()

@@ -74,8 +74,8 @@ def test_a_gang_stays_inside_one_domain_that_holds_it() -> None:
 
 
 def test_of_domains_that_hold_a_gang_the_one_with_fewest_nodes_is_taken() -> None:
-    """Fewer nodes mean fewer hops and fewer nodes broken into."""
-    nodes = cluster(*[(1_000,) * 2] * 6, IDLE, IDLE, domain=[0] * 6 + [1] * 2)
+    """Fewer nodes mean fewer hops and fewer nodes broken into, whichever domain is roomier."""
+    nodes = cluster(*[(1_000,) * 3] * 6, IDLE, IDLE, domain=[0] * 6 + [1] * 2)
     assert where(put(nodes, whole(1), 12)) == {6: 8, 7: 4}
 
 
