@@ -14,6 +14,7 @@ from engine.stored import StoredStateError, restore
 from engine.wakeup import anything_to_plan
 from schemas.codec import decode_record
 from schemas.ledger import CHUNK, LedgerReader, SnapshotStore
+from streams.live.collecting import not_collecting
 
 
 class Follower:
@@ -21,7 +22,8 @@ class Follower:
 
     def __init__(self, snapshots: SnapshotStore | None = None) -> None:
         """Begin at the newest snapshot that this build understands, or at zero."""
-        self.state = State() if snapshots is None else _restored(snapshots)
+        with not_collecting():
+            self.state = State() if snapshots is None else _restored(snapshots)
         self.digest = Digest()
         self.began = self.state.head
 

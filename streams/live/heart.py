@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Beats of one process: numbered, and for a leader from a thread of their own.
+"""Beats of one process: numbered, and of a leader from a thread of their own.
 
 A leader that writes a snapshot or waits for a slow commit is alive and must not be taken for dead;
 one whose loop hangs must be. So the loop touches the heart each turn, and a heart that was not
@@ -32,19 +32,24 @@ class Pulse:
 
 
 class Heart:
-    """Beats for one leader, until `stop`."""
+    """Beats for one engine from before it takes the ledger, until `stop`."""
 
-    def __init__(self, pulse: Pulse, clock: Clock, epoch: int, every_ms: int) -> None:
-        """Beat from now on, each `every_ms`, as the leader of an epoch."""
+    def __init__(self, pulse: Pulse, clock: Clock, head: int, every_ms: int) -> None:
+        """Beat from now on, each `every_ms`, as a candidate: to take a lock can take its time."""
         self._pulse = pulse
         self._clock = clock
-        self._epoch = epoch
+        self._role, self._epoch = Role.CANDIDATE, 0
         self._every_s = every_ms / 1_000
-        self._head = 0
+        self._head = head
         self._touched_ms = clock.steady_ms()
         self._over = Event()
         self._thread = Thread(target=self._run, name="heart", daemon=True)
         self._thread.start()
+
+    def lead(self, epoch: int) -> None:
+        """Beat as the leader of an epoch."""
+        self._epoch = epoch
+        self._role = Role.LEADER
 
     def touch(self, head: int) -> None:
         """Say that the leader gets on, and how far it is."""
@@ -61,6 +66,6 @@ class Heart:
     def _run(self) -> None:
         while True:
             if self._clock.steady_ms() - self._touched_ms <= STALL_MS:
-                self._pulse.beat(Role.LEADER, self._epoch, self._head)
+                self._pulse.beat(self._role, self._epoch, self._head)
             if self._over.wait(self._every_s):
                 return

@@ -192,6 +192,14 @@ class Announced(Struct, frozen=True):
     owner: str
 
 
+_ANNOUNCED = msgpack.Decoder(Announced)
+
+
+def decode_announced(data: bytes) -> Announced:
+    """Return what a record of the topic of snapshots says. Raises msgspec's `DecodeError`."""
+    return _ANNOUNCED.decode(data)
+
+
 class KafkaHerald:
     """The compacted topic of snapshots, keyed by the ledger that they are of."""
 

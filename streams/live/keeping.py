@@ -7,6 +7,7 @@ from engine.state import State
 from engine.stored import store
 from schemas.errors import WorldError
 from schemas.ledger import Snapshot, SnapshotStore
+from streams.live.collecting import not_collecting
 from streams.live.ports import Herald
 
 KEPT = 3
@@ -35,7 +36,8 @@ class Keeper:
 
     def keep(self, state: State, digest: bytes) -> None:
         """Take a snapshot of a state all of whose records are durable; write it aside."""
-        snapshot = Snapshot(state.head, store(state))
+        with not_collecting():
+            snapshot = Snapshot(state.head, store(state))
         self._position = state.head
         self._writing = self._pool.submit(self._write, snapshot, digest)
 

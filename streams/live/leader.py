@@ -241,9 +241,10 @@ class Leader:
 
 def take_over(ends: Ends, manner: Manner, watch: Watch, follower: Follower, pulse: Pulse) -> Leader:
     """Fence whoever led, read to the end, and only then begin to decide."""
-    lease = ends.ledger.acquire(manner.owner)
-    heart = Heart(pulse, ends.clock, lease.epoch, manner.patience.beat_ms)
+    heart = Heart(pulse, ends.clock, follower.state.head, manner.patience.beat_ms)
     try:
+        lease = ends.ledger.acquire(manner.owner)
+        heart.lead(lease.epoch)
         followed = follower.follow(ends.ledger, ends.ledger.head())
         follower.warm()
         ends.input.seek(ends.ledger.consumed())

@@ -77,7 +77,6 @@ class Service:
             rehearsed = rehearsed or follower.rehearse()
             # 3. Take over where there is no leader any more.
             if watch.vacant(ends.clock.steady_ms()):
-                self._pulse.beat(Role.CANDIDATE, 0, state.head)
                 return True
         return False
 
