@@ -101,8 +101,8 @@ class KafkaLedger(KafkaReader):
             raise self._fenced(self._lease)
         closing = Outgoing(self.topology.ledger.name, note_headers(), note_value(note))
         try:
-            offset = self._lock.commit((*messages, closing), self._shown(consumed), self._stream)
-            self._stream.wait_for_end(offset)  # what append returned from, every reader sees
+            offset = self._lock.commit((*messages, closing), self._shown(consumed), self._probe)
+            self._probe.wait_for_end(offset)  # what append returned from, every reader sees
         except LostLockError as error:
             self._release()
             raise self._fenced(self._lease) from error

@@ -15,6 +15,7 @@ from streams.kafka.connection import Connection
 
 PATIENCE_S = 30.0
 
+_ONLY = 0
 _WITHIN = 512
 _LOST = frozenset((KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE))  # noqa: SLF001  # the client's own name
 _PASSING = frozenset(
@@ -28,17 +29,30 @@ _PASSING = frozenset(
 """What a broker or its clients say while a leader is found: ask again."""
 
 _ASK_S, _AGAIN_S, _LOOK_S = 5.0, 0.05, 0.001
-_FETCH_WAIT_MS = 100
+_AWAIT_MS, _BACKOFF_MS = 100, 10
+_LOOKING = {"fetch.wait.max.ms": 5, "fetch.message.max.bytes": 65_536, "queued.min.messages": 1_000}
+"""For who looks here and there: little at a time, and the broker holds no request for records that
+are not there yet, since the next look would wait behind it."""
+
 _QUEUED_KIB = 16_384
 
 
 class Partition:
     """A reader of one partition. `next` is the offset after the last record that it took."""
 
-    def __init__(self, connection: Connection, topic: str, group: str, number: int = 0) -> None:
-        """Read a topic's partition; of the group's name only commits of offsets make use."""
+    def __init__(
+        self,
+        connection: Connection,
+        topic: str,
+        group: str,
+        *,
+        looks: bool = False,
+    ) -> None:
+        """Read a topic's partition; of the group's name only commits of offsets make use.
+
+        With `looks`, it is made for looking here and there.
+        """
         self.topic, self._where = topic, connection.bootstrap
-        self._number = number
         self.consumer = Consumer(
             connection.settings()
             | {
@@ -49,8 +63,10 @@ class Partition:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",  # to begin elsewhere would be a silent gap
                 "check.crcs": True,
-                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "fetch.wait.max.ms": _AWAIT_MS,
                 "queued.max.messages.kbytes": _QUEUED_KIB,
+                "fetch.queue.backoff.ms": _BACKOFF_MS,  # of 1,000 by default, which a seek meets
+                **(_LOOKING if looks else {}),
             }
         )
         self.next: int | None = None
@@ -65,7 +81,7 @@ class Partition:
 
         Raises `LedgerStorageError` where the broker does not say.
         """
-        place = TopicPartition(self.topic, self._number)
+        place = TopicPartition(self.topic, _ONLY)
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -85,8 +101,13 @@ class Partition:
 
     def seek(self, offset: int) -> None:
         """Go on from an offset."""
-        self.consumer.assign([TopicPartition(self.topic, self._number, offset)])
+        self.consumer.assign([TopicPartition(self.topic, _ONLY, offset)])
         self.next, self._end_seen = offset, -1
+
+    def rest(self) -> None:
+        """Ask the broker for nothing until the next `seek`."""
+        self.consumer.unassign()
+        self.next = None
 
     def seen(self, end: int) -> bool:
         """Whether all before an offset was taken."""

@@ -27,7 +27,8 @@ _LOOK_S = 0.5
 class KafkaReader:
     """The ledger of a topology, to read and wait. Use as a context manager, or call `close`.
 
-    It belongs to the thread that opened it; another thread or process opens its own.
+    Questions go by the probe: on the stream's connection they would stand behind its wait for
+    records. A handle belongs to the thread that opened it; another thread or process opens its own.
     """
 
     def __init__(self, connection: Connection, topology: Topology, principal: str = READER) -> None:
@@ -35,7 +36,7 @@ class KafkaReader:
         self.topology, self._connection = topology, connection
         group = topology.group(principal)
         self._stream = Partition(connection, topology.ledger.name, group)
-        self._probe = Partition(connection, topology.ledger.name, group)
+        self._probe = Partition(connection, topology.ledger.name, group, looks=True)
         self._index = PlaceIndex()
         self._note, self._note_at, self._known_end = NOTHING, -1, -1
         self._base, self._records, self._expected = 0, list[bytes](), _UNKNOWN
@@ -78,8 +79,10 @@ class KafkaReader:
             raise PositionError(msg)
         if not self._holds(start):
             self._go(start)
-        if self._base + len(self._records) < start + limit:
-            _, end = self._stream.bounds()
+        if self._note.head >= start + limit:
+            self._pump_to(_FAR, start + limit)  # they are there: no need to ask for the end
+        elif self._base + len(self._records) < start + limit:
+            _, end = self._probe.bounds()
             self._pump_to(end, start + limit)
         found = self._records[start - self._base : start - self._base + limit]
         self._forget(start + len(found))
@@ -114,7 +117,7 @@ class KafkaReader:
 
     def _go(self, position: int) -> None:
         """Read on from a position, or from the end where it is not there yet."""
-        low, end = self._stream.bounds()
+        low, end = self._probe.bounds()
         self._learn(end)
         offset = end
         if position < self._note.head:
@@ -129,7 +132,7 @@ class KafkaReader:
     def _pump_to(self, end: int, position: int) -> None:
         """Take what lies before an offset, or up to a position if that comes first."""
         deadline = time.monotonic() + PATIENCE_S
-        while not self._stream.seen(end) and self._base + len(self._records) < position:
+        while not self._reached(self._stream, end) and self._base + len(self._records) < position:
             if self._pump(_LOOK_S):
                 deadline = time.monotonic() + PATIENCE_S
             elif time.monotonic() > deadline:
@@ -172,7 +175,7 @@ class KafkaReader:
 
     def _latest(self) -> Note:
         """Return what holds now."""
-        _, end = self._stream.bounds()
+        _, end = self._probe.bounds()
         self._learn(end)
         return self._note
 
@@ -194,12 +197,13 @@ class KafkaReader:
         back = _FIRST_LOOK
         while self._note_at < self._look(max(low, end - back), end) and end - back > low:
             back *= _LOOK_FURTHER
+        self._probe.rest()
 
     def _look(self, offset: int, end: int) -> int:
         """Take note of what lies between two offsets, and return the first of them."""
         self._probe.seek(offset)
         deadline = time.monotonic() + PATIENCE_S
-        while not self._probe.seen(end):
+        while not self._reached(self._probe, end):
             for message in self._probe.take(_LOOK_S):
                 entry = self._entry(message)
                 if isinstance(entry, Note):
@@ -220,6 +224,11 @@ class KafkaReader:
             if time.monotonic() > deadline:
                 raise self._slow()
         return Place(self._note.head, end)
+
+    def _reached(self, partition: Partition, end: int) -> bool:
+        """Whether all before an offset was taken: behind a note there is at least its marker."""
+        behind = self._note_at + 1
+        return partition.seen(end) or (partition.next == behind and behind + 1 >= end)
 
     def _remember(self, note: Note, offset: int) -> None:
         if offset > self._note_at:

@@ -74,8 +74,9 @@ class RejectedLog:
     def __init__(self, connection: Connection, topology: Topology, principal: str = READER) -> None:
         """Read as a principal; marking needs one that may write there."""
         self._topic, self._connection = topology.rejected.name, connection
-        self._partition = Partition(connection, self._topic, topology.group(principal))
-        self._reading = Partition(connection, self._topic, topology.group(principal))
+        group = topology.group(principal)
+        self._partition = Partition(connection, self._topic, group, looks=True)
+        self._reading = Partition(connection, self._topic, group, looks=True)
         self._offsets = array("q")
         self._replayed: set[int] = set()
 
