@@ -14,7 +14,7 @@ from engine.wakeup import next_wakeup
 from schemas.decisions import Policy, PolicyActivated, RulesActivated
 from schemas.errors import WorldError
 from schemas.ledger import Batch as LedgerBatch
-from schemas.ledger import FencedError, Lease, LedgerBusyError, RejectedEvent
+from schemas.ledger import FencedError, Lease, RejectedEvent
 from streams.build import fingerprint
 from streams.host import Batch, Host, PendingCycle, rejected_event
 from streams.intake import take_in
@@ -24,7 +24,7 @@ from streams.live.following import Follower
 from streams.live.heart import Heart, Pulse
 from streams.live.keeping import Keeper
 from streams.live.outputs import follows
-from streams.live.ports import NOTHING, Arrived, Output, Role
+from streams.live.ports import NOTHING, Arrived, Role
 from streams.live.recorded import RecordedTime
 from streams.live.watch import Patience, Watch
 
@@ -33,9 +33,6 @@ AT_ONCE = 500
 
 WAIT_MS = 20
 """How long a turn waits for the first event; a plan that is made meanwhile lands so much later."""
-
-
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +173,7 @@ class Leader:
         outputs = [output for batch in batches for output in follows(self.state, batch)]
         kept = LedgerBatch(records, arrived.consumed, refused)
         before_ms = clock.steady_ms()
-        head = self._carry(batches[0].start, kept, outputs)
+        head = self._ends.ledger.append_and_tell(self._reign.lease, batches[0].start, kept, outputs)
         took_ms = clock.steady_ms() - before_ms
         entries = [entry for batch in batches for entry in batch.entries]
         self._ends.metrics.appended(entries, head, took_ms / 1_000, self._ends.input.lag())
@@ -186,20 +183,6 @@ class Leader:
             refused=len(refused),
         )
         return took_ms
-
-    def _carry(self, position: int, batch: LedgerBatch, outputs: Sequence[Output]) -> int:
-        """Append, and again while the ledger is busy: nothing of the batch is there then."""
-        tries = 1
-        while True:
-            try:
-                return self._ends.ledger.append_and_tell(
-                    self._reign.lease, position, batch, outputs
-                )
-            except LedgerBusyError as error:
-                self._ends.log.warning("ledger busy", error=str(error), tries=tries)
-                if tries == _TRIES:
-                    raise
-            tries += 1
 
     def _tell(self, landed: _Landed, append_ms: int) -> None:
         entries = landed.batch.entries

@@ -100,7 +100,11 @@ class Installation:
         self.engines[name].send_signal(number)
 
     def leave(self) -> None:
-        """Tell all engines to stop; each must end well."""
+        """Tell all engines to stop, once they run; each must end well."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not all("standing by" in self.log(name) for name in self.engines):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         for running in self.engines.values():
             running.terminate()
         codes = {name: running.wait(PATIENCE_S) for name, running in self.engines.items()}

@@ -11,7 +11,7 @@ from msgspec import structs
 from engine.verify import Verifier
 from schemas import jobs
 from schemas.decisions import CycleOpened, EventParked, LaunchOrdered, PlanCommitted
-from schemas.ledger import FencedError, LedgerBusyError, LedgerStorageError, scan
+from schemas.ledger import FencedError, scan
 from schemas.records import Published
 from streams.build import fingerprint
 from streams.live.following import Follower
@@ -194,21 +194,6 @@ def test_an_idle_leader_stops_when_it_hears_a_later_one() -> None:
         turns(one, 5)
         world.beats.beats.append(Beat("another", Role.LEADER, 2, 0, 2))
         with pytest.raises(FencedError, match="another leads since epoch 2"):
-            one.turn()
-
-
-def test_a_busy_ledger_is_tried_again() -> None:
-    """What the carrier says is not there is appended again, once; what may be there is not."""
-    world = World()
-    with leader(world) as one:
-        world.ledger.failures = [LedgerBusyError("busy"), LedgerBusyError("busy")]
-        world.input.publish(*genesis())
-        one.turn()
-        assert world.ledger.consumed() == {INPUT: len(genesis())}
-        assert one.state.head == world.ledger.head()
-        world.ledger.failures = [LedgerStorageError("who knows")]
-        submit(world, "a")
-        with pytest.raises(LedgerStorageError):
             one.turn()
 
 
