@@ -24,7 +24,7 @@ from schemas.errors import WorldError
 from streams.intake.cells import decode_cell
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.outbox import Outbox
-from streams.intake.worker import Place, Worker
+from streams.intake.worker import SESSION_S, Place, Worker
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers
 from streams.kafka.topics import INTAKE, Topology
@@ -71,6 +71,7 @@ class BatchedIntake:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_uncommitted",
+                "session.timeout.ms": int(SESSION_S * _MS),
                 "partition.assignment.strategy": "cooperative-sticky",
                 "queued.min.messages": 20_000,
                 "fetch.message.max.bytes": 4 * 1_048_576,

@@ -23,6 +23,7 @@ import gc
 import os
 import ssl
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn
 
@@ -33,7 +34,7 @@ from faust.types import TP
 from streams.intake.faust_consumer import EagerConsumer
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.outbox import Outbox
-from streams.intake.worker import Place, Worker
+from streams.intake.worker import SESSION_S, Place, Worker
 from streams.kafka.connection import Connection
 from streams.kafka.topics import CELLS_TABLE, INTAKE, Topology
 
@@ -71,7 +72,8 @@ def settings(connection: Connection, topology: Topology) -> dict[str, Any]:
         "consumer_max_fetch_size": FETCH_BYTES,
         "consumer_auto_offset_reset": "earliest",
         "broker_commit_interval": COMMIT_S,
-        "broker_session_timeout": 60.0,
+        "broker_session_timeout": SESSION_S,
+        "broker_heartbeat_interval": SESSION_S / 4,
         "broker_request_timeout": 90.0,
         "web_enabled": False,
         "producer_acks": -1,
@@ -257,5 +259,5 @@ def _end(why: str) -> NoReturn:
 
     An exception would not do: Faust acks the event that raised it.
     """
-    structlog.get_logger().exception("intake ends", why=why)
+    structlog.get_logger().critical("intake ends", why=why, error=traceback.format_exc())
     os._exit(_BUG)

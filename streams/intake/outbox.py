@@ -58,7 +58,7 @@ class Outbox:
     def send(self, output: Output, now_ms: int) -> None:
         """Send what the reducer said: to the engine, or to those that were refused at `now_ms`."""
         if isinstance(output, Refused):
-            kept = _storable(output)
+            kept = storable(output)
             headers = refused_headers(kept.stored(now_ms), kept.topic)
             self._produce(self._rejected, None, kept.published.payload, headers)
         else:
@@ -126,7 +126,7 @@ class Outbox:
             self._failed = error
 
 
-def _storable(refused: Refused) -> Refused:
+def storable(refused: Refused) -> Refused:
     """Return a refusal that its topic can hold.
 
     What is even larger (headers that are no text take four times their size) is kept without its

@@ -17,11 +17,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
+from schemas.errors import InternalError
 from streams.intake.cells import CELLS, decode_cell, encode_cell
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.reducer import Arrived, IntakeState, Output, Quiet, reduce
 from streams.kafka.headers import Headers, from_record
 from streams.sources import SourceRules
+
+SESSION_S = 10.0
+"""How long a worker may be silent before the group gives its partitions to others: what a kill
+costs, as nobody reads them until then. A broker takes no less than 6 s unless it is told so."""
 
 Place = tuple[str, int]
 """An upstream topic and one of its partitions."""
@@ -81,10 +86,17 @@ class Worker:
         record: tuple[int, int, Headers | None, bytes | None],
         now_ms: int,
     ) -> Sequence[Output]:
-        """Return what comes of a record (offset, timestamp, headers, value) of an owned place."""
+        """Return what comes of a record (offset, timestamp, headers, value) of an owned place.
+
+        Raises `InternalError` where intake itself fails on it; the message says where it lies.
+        """
         offset, timestamp_ms, headers, value = record
-        published = from_record(headers, value, topic=place[0])
-        return reduce(self._states[place], Arrived(offset, timestamp_ms, published), now_ms)
+        try:
+            published = from_record(headers, value, topic=place[0])
+            return reduce(self._states[place], Arrived(offset, timestamp_ms, published), now_ms)
+        except Exception as error:
+            msg = f"intake failed on {place[0]}, partition {place[1]}, offset {offset}: {error!r}"
+            raise InternalError(msg) from error
 
     def quiet(self, place: Place, now_ms: int) -> Sequence[Output]:
         """Return what falls due in an owned partition in which nothing waits."""

@@ -7,7 +7,8 @@ python -m tests.intake.host_process HOST BOOTSTRAP PREFIX [TROUBLE]
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,19 @@ BUG = b"the worker has a bug with this"
 BUG_EXIT = 70
 
 
-def start(
+@contextmanager
+def running(
     host: str, connection: Connection, topology: Topology, trouble: str = ""
-) -> "subprocess.Popen[bytes]":
-    """Start a worker."""
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """A worker, which is killed in the end unless it has ended by itself."""
     command = (sys.executable, "-m", "tests.intake.host_process", host)
     root = Path(__file__).parents[2]
-    return subprocess.Popen([*command, connection.bootstrap, topology.prefix, trouble], cwd=root)
+    arguments = (connection.bootstrap, topology.prefix, trouble)
+    with subprocess.Popen([*command, *arguments], cwd=root) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def stop(process: "subprocess.Popen[bytes]") -> int:

@@ -11,9 +11,10 @@ from schemas.ids import JobId
 from schemas.jobs import JobStarted
 from schemas.reasons import Rejection
 from schemas.serving import RequestProfileObserved
+from streams.intake.worker import SESSION_S
 from streams.kafka.connection import Connection
 from streams.kafka.topics import Topology
-from tests.intake.host_process import HOSTS, start, stop
+from tests.intake.host_process import HOSTS, running, stop
 from tests.intake.partition import START_MS, beat, merged, served
 from tests.intake.test_hosts import headers
 from tests.intake.upstream import DOMAIN, Upstream, accepted_events, eventually, rejected
@@ -69,16 +70,14 @@ def killed(
     random = Random(seed)  # noqa: S311  # a test's, seeded
     load = Load(connection, topology)
     for _ in range(rounds):
-        worker = start(host, connection, topology)
-        dies_at = time.monotonic() + random.uniform(1.5, 8.0)
-        while time.monotonic() < dies_at:
-            load.publish(random.randrange(1, 200))
-            time.sleep(random.uniform(0, 0.2))
-        worker.kill()
-        worker.wait()
-    survivor = start(host, connection, topology)
-    eventually(lambda: not load.missing(), f"all of it once in effect, seed {seed}")
-    assert stop(survivor) == 0
+        with running(host, connection, topology):
+            dies_at = time.monotonic() + random.uniform(SESSION_S / 2, 2 * SESSION_S)
+            while time.monotonic() < dies_at:
+                load.publish(random.randrange(1, 200))
+                time.sleep(random.uniform(0, 0.2))
+    with running(host, connection, topology) as survivor:
+        eventually(lambda: not load.missing(), f"all of it once in effect, seed {seed}")
+        assert stop(survivor) == 0
     time.sleep(0.5)
     assert load.missing() == {}
     kinds = {r.rejection for r in rejected(connection, topology)}
@@ -96,4 +95,4 @@ def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(
 
 def test_a_worker_killed_once_loses_nothing(broker: Connection, topics: Topology) -> None:
     """The short run of the same, for every change."""
-    killed("batched", broker, topics, seed=1, rounds=2)
+    killed("batched", broker, topics, seed=1, rounds=1)

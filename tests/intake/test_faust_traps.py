@@ -19,7 +19,7 @@ from schemas.jobs import JobStarted
 from streams.intake.faust_host import FaustIntake
 from streams.kafka.connection import Connection
 from streams.kafka.topics import CELLS_TABLE, INTAKE, Topology
-from tests.intake.host_process import BUG, BUG_EXIT, start, stop
+from tests.intake.host_process import BUG, BUG_EXIT, running, stop
 from tests.intake.upstream import DOMAIN, Upstream, accepted_events, eventually
 
 ALL = 2_000
@@ -67,12 +67,10 @@ def all_accepted(connection: Connection, topology: Topology) -> bool:
 def test_nothing_is_committed_past_what_is_under_way(broker: Connection, topics: Topology) -> None:
     """Records that were taken in and whose outputs are not delivered stay uncommitted."""
     publish_some(broker, topics)
-    process = start("faust", broker, topics, "unsettled")
-    eventually(lambda: all_accepted(broker, topics), "all is taken in and sent")
-    time.sleep(5)  # some of Faust's commits
-    assert committed(broker, topics) == 0
-    process.kill()
-    process.wait()
+    with running("faust", broker, topics, "unsettled"):
+        eventually(lambda: all_accepted(broker, topics), "all is taken in and sent")
+        time.sleep(5)  # some of Faust's commits
+        assert committed(broker, topics) == 0
 
 
 @long
@@ -81,12 +79,12 @@ def test_a_bug_ends_the_process_before_anything_is_acked(
 ) -> None:
     """Neither the record that raised nor those queued behind it are skipped: all come later."""
     publish_some(broker, topics, bug_at=ALL // 2)
-    broken = start("faust", broker, topics, "bug")
-    assert broken.wait(60) == BUG_EXIT
-    assert committed(broker, topics) <= ALL // 2
-    mended = start("faust", broker, topics)
-    eventually(lambda: all_accepted(broker, topics), "nothing was skipped")
-    assert stop(mended) == 0
+    with running("faust", broker, topics, "bug") as broken:
+        assert broken.wait(60) == BUG_EXIT
+    assert committed(broker, topics) <= ALL
+    with running("faust", broker, topics) as mended:
+        eventually(lambda: all_accepted(broker, topics), "nothing was skipped")
+        assert stop(mended) == 0
     assert committed(broker, topics) == ALL + 1
 
 
@@ -97,11 +95,11 @@ def test_a_worker_listens_on_nothing_and_creates_nothing(
     """No web server for whoever is on the network, and no topic that nobody declared."""
     publish_some(broker, topics)
     before = topic_names(broker)
-    process = start("faust", broker, topics)
-    eventually(lambda: all_accepted(broker, topics), "it works")
-    assert listening(process) == []
-    assert topic_names(broker) == before
-    assert stop(process) == 0
+    with running("faust", broker, topics) as process:
+        eventually(lambda: all_accepted(broker, topics), "it works")
+        assert listening(process) == []
+        assert topic_names(broker) == before
+        assert stop(process) == 0
 
 
 def topic_names(connection: Connection) -> set[str]:

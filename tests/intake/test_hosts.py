@@ -21,7 +21,7 @@ from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
 from streams.kafka.topics import Topology, declare
-from tests.intake.host_process import HOSTS, PARTITIONS, start, stop
+from tests.intake.host_process import HOSTS, PARTITIONS, running, stop
 from tests.intake.partition import START_MS, beat, merged, served
 from tests.intake.upstream import (
     DOMAIN,
@@ -43,13 +43,9 @@ Header = tuple[str, str | bytes | None]
 @contextmanager
 def working(host: str, connection: Connection, topology: Topology) -> Iterator[None]:
     """A worker that runs, and is stopped in good order."""
-    process = start(host, connection, topology)
-    try:
+    with running(host, connection, topology) as process:
         yield
         assert stop(process) == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 def started(number: int) -> JobStarted:

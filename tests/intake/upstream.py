@@ -25,7 +25,7 @@ from streams.kafka.rejected import read_refused
 from streams.kafka.topics import Topology
 
 DOMAIN = "main"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class Upstream:
