@@ -103,10 +103,11 @@ class Lock:
             raise self._told(error) from error
         except SystemError as error:
             # The client raises a fatal error out of whichever call serves its callbacks; where one
-            # of ours is served after it, Python wraps it so.
-            if not isinstance(error.__cause__, KafkaException):
-                raise
-            raise self._told(error.__cause__) from error
+            # of ours is served after it, Python wraps it so, or the client forgets to say which:
+            # then leaving the transaction tells.
+            said = error.__cause__
+            unsaid = KafkaException(KafkaError(KafkaError._FAIL, str(error)))  # noqa: SLF001  # as above
+            raise self._told(said if isinstance(said, KafkaException) else unsaid) from error
         return self._last
 
     def _send(self, messages: Sequence[Outgoing]) -> None:
