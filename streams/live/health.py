@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health, readiness and metrics on a port of the loopback interface.
 
-`/healthz` is 200 while the engine gets on, `/readyz` while it leads or has caught up with who does,
-`/metrics` is what Prometheus scrapes. Nothing here changes anything.
+`/healthz` is 200 while the process gets on, `/readyz` while it does what it is there for (an
+engine: while it leads or has caught up with who does), `/metrics` is what Prometheus scrapes.
+Nothing here changes anything.
 """
 
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Protocol
 
 from msgspec import json
 
-from streams.live.metrics import Metrics
 from streams.live.ports import Clock, Role
 
 LOOPBACK = "127.0.0.1"
@@ -20,6 +21,32 @@ STALE_MS = 10_000
 
 _OK, _NOT_FOUND, _UNAVAILABLE = 200, 404, 503
 _Page = Callable[[], tuple[int, str, bytes]]
+
+
+class Signs(Protocol):
+    """What a process says of itself."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether its loop was heard of lately."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether it does what it is there for."""
+        ...
+
+    def text(self) -> bytes:
+        """Return what was last said, as JSON."""
+        ...
+
+
+class Scraped(Protocol):
+    """What Prometheus reads."""
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text form."""
+        ...
 
 
 class Status:
@@ -51,7 +78,7 @@ class Status:
 class HealthPort:
     """Serves the pages from threads of its own. Close it when done."""
 
-    def __init__(self, status: Status, metrics: Metrics, port: int) -> None:
+    def __init__(self, status: Signs, metrics: Scraped, port: int) -> None:
         """Listen on a port of the loopback interface; 0 takes one that is free."""
         pages: dict[str, _Page] = {
             "/healthz": lambda: (_code(status.alive), "application/json", status.text()),

@@ -127,6 +127,7 @@ class Leader:
         A plan that is being made comes to nothing: whoever leads next makes its own.
         """
         self._reign.heart.stop(leaving=leaving)
+        self._ends.planner.forget()
         if leaving and self._keeper.behind(self.state.head):
             self._keeper.keep(self.state, self.digest())
         self._keeper.close()

@@ -30,8 +30,14 @@ class ThreadPlanner:
         made, self._plan = self._plan, None
         return made.result()
 
+    def forget(self) -> None:
+        """Let a plan that is being made come to nothing; the next waits for its thread."""
+        if self._plan is not None:
+            self._plan.cancel()
+            self._plan = None
+
     def close(self) -> None:
-        """Let a plan that is being made come to nothing."""
+        """Let a plan that is being made come to nothing, and end the thread."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -50,3 +56,7 @@ class InlinePlanner:
         """Return the plan that was made since the last call, if one was."""
         made, self._plan = self._plan, None
         return made
+
+    def forget(self) -> None:
+        """Forget the plan that was made."""
+        self._plan = None

@@ -126,6 +126,10 @@ class Planner(Protocol):
         """Return the plan once it is made, or None; raises what planning raised."""
         ...
 
+    def forget(self) -> None:
+        """Let a plan that is being made come to nothing; another may begin."""
+        ...
+
 
 class Clock(Protocol):
     """Time, at the edge."""

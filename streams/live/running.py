@@ -1,17 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`run_engine(settings)`: one engine process on Kafka, until a signal or another leader ends it."""
 
-import signal
-import sys
-from collections.abc import Generator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
-from threading import Event, current_thread, main_thread
-from types import FrameType
 
-import structlog
 from msgspec import Struct
-from structlog.typing import FilteringBoundLogger
 
 from engine.policies import POOL
 from schemas.decisions import Policy
@@ -22,8 +15,10 @@ from streams.live.health import HealthPort, Status
 from streams.live.kafka_ends import KafkaBeats, KafkaHerald, KafkaInput, LiveKafkaLedger
 from streams.live.leader import Manner
 from streams.live.metrics import Metrics
+from streams.live.pace import Pace, PacedClock
 from streams.live.planner import ThreadPlanner
 from streams.live.ports import SystemClock
+from streams.live.process import json_log, told_to_stop
 from streams.live.service import Service
 from streams.live.watch import Patience
 from streams.snapshots import SnapshotFolder
@@ -36,6 +31,7 @@ class EngineSettings(Struct, frozen=True):
     by name takes over first. `snapshots`: a folder for them; it may be lost, and may be shared with
     the standby. `policy`: what the first leader of an empty ledger activates, and of no meaning
     after that. `health_port`: of the loopback interface; 0 takes a free one, None opens none.
+    `pace`: how virtual time passes, where a trace is played; None is this machine's time.
     """
 
     connection: Connection
@@ -46,6 +42,7 @@ class EngineSettings(Struct, frozen=True):
     snapshot_every: int = 50_000
     health_port: int | None = None
     patience: Patience = Patience()
+    pace: Pace | None = None
 
 
 def run_engine(settings: EngineSettings) -> None:
@@ -55,10 +52,11 @@ def run_engine(settings: EngineSettings) -> None:
     has taken the ledger from this one, `InternalError` for a bug of ours, `CorruptLedgerError`
     where the ledger is not what was written; a broker that is away it outlasts.
     """
-    clock, metrics = SystemClock(), Metrics()
+    clock = SystemClock() if settings.pace is None else PacedClock(settings.pace)
+    metrics = Metrics()
     status = Status(clock)
     with ExitStack() as stack:
-        told = stack.enter_context(_told_to_stop())
+        told = stack.enter_context(told_to_stop())
         at, topology = settings.connection, settings.topology
         ends = Ends(
             ledger=stack.enter_context(closing(LiveKafkaLedger(at, topology))),
@@ -70,7 +68,7 @@ def run_engine(settings: EngineSettings) -> None:
             clock=clock,
             metrics=metrics,
             status=status,
-            log=engine_log().bind(owner=settings.owner),
+            log=json_log().bind(owner=settings.owner),
         )
         if settings.health_port is not None:
             port = stack.enter_context(closing(HealthPort(status, metrics, settings.health_port)))
@@ -78,36 +76,3 @@ def run_engine(settings: EngineSettings) -> None:
         manner = Manner(settings.owner, settings.policy, settings.snapshot_every, settings.patience)
         Service(ends, manner, told.is_set).run()
         ends.log.info("left")
-
-
-def engine_log() -> FilteringBoundLogger:
-    """Return a log of JSON lines on stderr, each with the time of day."""
-    log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-    )
-    return log
-
-
-@contextmanager
-def _told_to_stop() -> Generator[Event]:
-    """Give what SIGTERM and SIGINT set; signals reach the main thread alone."""
-    told = Event()
-    if current_thread() is not main_thread():
-        yield told
-        return
-
-    def tell(_: int, __: FrameType | None) -> None:
-        told.set()
-
-    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

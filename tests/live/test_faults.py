@@ -16,6 +16,7 @@ from compose.broker.nodes import kill, start, stop
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import Topology
+from streams.live.watch import Patience
 from tests.kafka.conftest import new_broker
 from tests.live.aftermath import check
 from tests.live.engine import FENCED
@@ -95,15 +96,20 @@ def test_a_leader_paused_past_its_succession_lands_nothing(
 
 
 def test_of_two_standbys_one_takes_over_and_the_other_stands_by(
-    engines: Installation, tmp_path: Path
+    broker: Connection, topics: Topology, tmp_path: Path
 ) -> None:
     """They never fence each other, kill after kill: one new epoch each, and all others live."""
-    engines.start("e0", "e1", "e2")
-    with Traffic(engines.connection, engines.topology, 14) as traffic:
+    # Long enough that a machine that is short of time deposes nobody.
+    patience = Patience(silence_ms=4_000, rank_ms=4_000)
+    with (
+        Installation(broker, topics, tmp_path, patience) as engines,
+        Traffic(broker, topics, 14) as traffic,
+    ):
+        engines.start("e0", "e1", "e2")
         epoch = 0
         for number in range(3):
             leader = engines.leader(epoch)
-            traffic.flow(3.0)
+            traffic.flow(6.0)
             assert leader.epoch == epoch + 1
             epoch = leader.epoch
             assert all(running.poll() is None for running in engines.engines.values())
@@ -112,8 +118,8 @@ def test_of_two_standbys_one_takes_over_and_the_other_stands_by(
         engines.leader(epoch)
         traffic.stop()
         engines.drain()
-    engines.leave()
-    check(engines, traffic, tmp_path)
+        engines.leave()
+        check(engines, traffic, tmp_path)
 
 
 def test_a_leader_told_to_stop_hands_over(engines: Installation, tmp_path: Path) -> None:
@@ -150,9 +156,6 @@ def test_a_broker_killed_and_restarted_loses_nothing(topology: Topology, tmp_pat
                 traffic.flow(10.0)
                 traffic.stop()
                 engines.drain()
-            for name, running in list(engines.engines.items()):
-                if running.poll() is not None:  # it led, and the other was quicker to come back
-                    assert engines.engines.pop(name).returncode == FENCED
             engines.leave()
             check(engines, traffic, tmp_path)
     finally:

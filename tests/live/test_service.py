@@ -7,13 +7,14 @@ import pytest
 
 from engine.digest import Digest
 from schemas import jobs
+from schemas.decisions import LaunchOrdered
 from schemas.ledger import FencedError, LedgerBusyError, LedgerStorageError, Snapshot, scan
 from streams.live.ends import Ends
 from streams.live.following import Follower
-from streams.live.ports import Beat, Role
+from streams.live.ports import Beat, Planner, Role
 from streams.live.service import Service
 from tests.engine.stage import genesis, job
-from tests.live.world import START_MS, World, folded, manner
+from tests.live.world import START_MS, HeldPlanner, World, folded, manner
 
 LONG_MS = 20_000
 
@@ -30,10 +31,11 @@ def live(
     for_ms: int = LONG_MS,
     every: int = 1_000_000,
     watch: Callable[[], None] = lambda: None,
+    planner: Planner | None = None,
 ) -> Ends:
     """Let an engine live for a while of the world's time, told to stop then."""
     until_ms = world.clock.steady + for_ms
-    ends = world.ends()
+    ends = world.ends(planner)
 
     def stop() -> bool:
         watch()
@@ -188,6 +190,24 @@ def test_an_append_that_failed_is_looked_up(
     assert submitted == [f"j{i}" for i in range(6)]
     positions = [record.position for record in world.records()]
     assert positions == list(range(len(positions)))
+
+
+def test_a_plan_in_the_making_does_not_outlive_its_leader() -> None:
+    """Who stands back while a plan is made begins anew; the plan was made on what may not be."""
+    world, planner = World(), HeldPlanner()
+    world.input.publish(*genesis(), jobs.JobSubmitted(job("a", 2)))
+
+    def fail_once() -> None:
+        if planner.begun and not planner.ready:
+            planner.ready = True
+            world.ledger.failures = [LedgerStorageError("no answer came")]
+            world.input.publish(jobs.JobSubmitted(job("b", 2)))
+
+    live(world, watch=fail_once, planner=planner)
+    assert lines(world).count("leading") == 2
+    assert len(planner.begun) > 1
+    launched = [event.job for event in world.events() if isinstance(event, LaunchOrdered)]
+    assert launched == [job("a").id, job("b").id]
 
 
 def test_a_fenced_leader_ends() -> None:

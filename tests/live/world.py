@@ -169,14 +169,24 @@ class HeldPlanner:
         """Start with nothing ready."""
         self.begun: list[Cut] = []
         self.ready = False
+        self._making = False
 
     def begin(self, cut: Cut) -> None:
         """Keep the cut."""
+        assert not self._making, "one plan at a time"
+        self._making = True
         self.begun.append(cut)
 
     def finished(self) -> Plan | None:
         """The plan on the last cut, once the test says so."""
-        return plan(self.begun[-1]) if self.ready else None
+        if not (self._making and self.ready):
+            return None
+        self._making = False
+        return plan(self.begun[-1])
+
+    def forget(self) -> None:
+        """Make no plan any more."""
+        self._making = False
 
 
 class World:
