@@ -11,7 +11,7 @@ versions that it was written for.
 """
 
 from collections.abc import Coroutine, Generator
-from typing import Any
+from typing import Any, cast
 
 from faust.transport.drivers.aiokafka import Consumer
 
@@ -22,8 +22,9 @@ class EagerConsumer(Consumer):
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ANN401, ASYNC109  # as overridden
         """Return what comes first, as the stock method does; (handing over, suspension)."""
         handing, *others = coros
+        as_stock = cast("Any", super()).wait_first
         if self.suspend_flow.is_set() or self.should_stop:
-            return await super().wait_first(*coros, timeout=timeout)
+            return await as_stock(*coros, timeout=timeout)
         try:
             waits_for = handing.send(None)
         except BaseException as end:
@@ -32,7 +33,7 @@ class EagerConsumer(Consumer):
             if isinstance(end, StopIteration):
                 return None  # nobody looks at it
             raise
-        return await super().wait_first(_Begun(handing, waits_for), *others, timeout=timeout)
+        return await as_stock(_Begun(handing, waits_for), *others, timeout=timeout)
 
 
 class _Begun:

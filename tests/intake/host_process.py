@@ -7,7 +7,7 @@ python -m tests.intake.host_process HOST BOOTSTRAP PREFIX [TROUBLE]
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ BUG_EXIT = 70
 @contextmanager
 def running(
     host: str, connection: Connection, topology: Topology, trouble: str = ""
-) -> "Iterator[subprocess.Popen[bytes]]":
+) -> "Generator[subprocess.Popen[bytes]]":
     """A worker, which is killed in the end unless it has ended by itself."""
     command = (sys.executable, "-m", "tests.intake.host_process", host)
     root = Path(__file__).parents[2]

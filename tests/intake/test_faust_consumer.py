@@ -29,15 +29,17 @@ def test_faust_is_the_version_that_this_was_written_for() -> None:
 
 
 def consumer() -> Any:  # noqa: ANN401  # a consumer without a broker
+    parts = {
+        "suspend_flow": Event(),
+        "_stopped": Event(),
+        "_crashed": Event(),
+        "_shutdown": Event(),
+        "_loop": asyncio.get_running_loop(),
+        "app": SimpleNamespace(),
+    }
     bare = EagerConsumer.__new__(EagerConsumer)
-    bare.__dict__.update(
-        suspend_flow=Event(),
-        _stopped=Event(),
-        _crashed=Event(),
-        _shutdown=Event(),
-        _loop=asyncio.get_running_loop(),
-        app=SimpleNamespace(),
-    )
+    for name, part in parts.items():
+        setattr(bare, name, part)
     return bare
 
 

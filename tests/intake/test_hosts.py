@@ -2,7 +2,7 @@
 """Both hosts on a real broker: the same outputs, whatever comes, with every codec."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -41,7 +41,7 @@ Header = tuple[str, str | bytes | None]
 
 
 @contextmanager
-def working(host: str, connection: Connection, topology: Topology) -> Iterator[None]:
+def working(host: str, connection: Connection, topology: Topology) -> Generator[None]:
     """A worker that runs, and is stopped in good order."""
     with running(host, connection, topology) as process:
         yield

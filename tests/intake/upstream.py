@@ -121,7 +121,8 @@ def rejected(connection: Connection, topology: Topology) -> list[RejectedEvent]:
 
 
 def _headers(message: Message) -> Sequence[tuple[str, str | bytes | None]]:
-    return list(dict(message.headers() or ()).items())
+    headers: dict[str, str | bytes | None] = dict(message.headers() or ())
+    return list(headers.items())
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
