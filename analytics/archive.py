@@ -4,12 +4,18 @@
 The folder alone says where to go on: a segment's name is the range it holds, and it has its name
 only once it is whole. A segment is cut by positions, never by the clock, so the same ledger makes
 the same segments. What was unfinished when a process died is thrown away: the ledger still has it.
+
+A carrier that keeps records at places of its own (a broker's offsets) says where a segment's
+records end there. The segment states it, so a restart goes on from there without a search. The
+ledger's state never knows of it.
 """
 
 import gc
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -30,6 +36,24 @@ from schemas.ledger import LedgerReader
 
 SEGMENT_RECORDS = 65_536
 
+_PLACES = "places"
+_NOWHERE: Mapping[str, int] = MappingProxyType({})
+_decode_places = msgspec.json.Decoder(dict[str, int]).decode
+_encode_places = msgspec.json.Encoder(order="deterministic").encode
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """What a ledger whose carrier has places of its own can say, and be told."""
+
+    def after(self, position: int) -> Mapping[str, int]:
+        """Return, by part of the carrier, the place after the record before a position."""
+        ...
+
+    def begin_at(self, position: int, places: Mapping[str, int]) -> None:
+        """Believe what `after` said of a position in another life, until records say otherwise."""
+        ...
+
 
 class Archiver:
     """Writes one archive. One process at a time owns a folder."""
@@ -48,11 +72,36 @@ class Archiver:
         listing = list_folder(folder)
         _clear_unfinished(folder, listing)
         self._next, self._previous = _resume(folder, listing)
+        self._last = listing.data[-1] if listing.data else None
 
     @property
     def next_position(self) -> int:
         """How many records the archive holds: the position that comes next."""
         return self._next
+
+    def meet(self, ledger: LedgerReader) -> Mapping[str, int]:
+        """Hold a ledger against what is archived, once, before going on from it.
+
+        Returns the carrier's places at which it goes on, as far as the archive states any. Raises
+        `LedgerGapError` where this cannot be the ledger that the archive is of, or has lost its
+        end: going on would hide it.
+        """
+        if self._last is None:
+            return _NOWHERE
+        content = (self._folder / self._last.data_name).read_bytes()
+        kept = parquet.read(content, ["leaf"])
+        places = _decode_places(kept.metadata.get(_PLACES, "{}"))
+        if isinstance(ledger, Placed):
+            ledger.begin_at(self._next, places)
+        head = ledger.head()
+        if head < self._next:
+            msg = f"the ledger has {head} records, and {self._next} are archived; its end is lost"
+            raise LedgerGapError(msg)
+        (record,) = ledger.read(self._next - 1, 1)
+        if leaf(record) != kept.columns["leaf"][-1]:
+            msg = f"record {self._next - 1} of the ledger is not the one that is archived"
+            raise LedgerGapError(msg)
+        return places
 
     def catch_up(self, ledger: LedgerReader) -> int:
         """Archive all full segments that the ledger has; return how many records were archived."""
@@ -73,10 +122,11 @@ class Archiver:
     def _write(self, ledger: LedgerReader, end: int) -> None:
         span = Span(self._next, end)
         envelopes = _read_span(ledger, span)
-        content, root = _segment_content(envelopes, span, self._previous)
+        places = ledger.after(end) if isinstance(ledger, Placed) else _NOWHERE
+        content, root = _segment_content(envelopes, span, self._previous, places)
         seal = seal_file(span, self._previous, root, content)
         _publish(self._folder, seal, content)
-        self._next, self._previous = end, seal.seal
+        self._next, self._previous, self._last = end, seal.seal, span
 
 
 def _read_span(ledger: LedgerReader, span: Span) -> list[bytes]:
@@ -91,7 +141,9 @@ def _read_span(ledger: LedgerReader, span: Span) -> list[bytes]:
     return envelopes
 
 
-def _segment_content(envelopes: list[bytes], span: Span, previous: str) -> tuple[bytes, str]:
+def _segment_content(
+    envelopes: list[bytes], span: Span, previous: str, places: Mapping[str, int]
+) -> tuple[bytes, str]:
     """Return a segment's file and its root."""
     leaves = [leaf(envelope) for envelope in envelopes]
     root = merkle_root(leaves)
@@ -102,6 +154,8 @@ def _segment_content(envelopes: list[bytes], span: Span, previous: str) -> tuple
         "root": root,
         "segment": segment_hash(span, previous, root),
     }
+    if places:
+        stated[_PLACES] = _encode_places(places).decode()
     with _no_collection():
         return parquet.encode(chunks(envelopes, leaves, span.first), stated), root
 

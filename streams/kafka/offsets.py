@@ -65,7 +65,7 @@ def locate(
     """
     low, high = index.before(position, begin), index.after(position, end)
     for aim in cycle(_Aim):
-        if high.offset - low.offset <= NEAR:
+        if high.offset - low.offset <= NEAR or low.position == position:
             break
         asked = _guess(position, low, high, aim)
         found = first_at(asked)

@@ -40,6 +40,8 @@ class KafkaReader:
         self._index = PlaceIndex()
         self._note, self._note_at, self._known_end = NOTHING, -1, -1
         self._base, self._records, self._expected = 0, list[bytes](), _UNKNOWN
+        self._offsets = list[int]()
+        self._read_to = Place(0, 0)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -85,6 +87,9 @@ class KafkaReader:
             _, end = self._probe.bounds()
             self._pump_to(end, start + limit)
         found = self._records[start - self._base : start - self._base + limit]
+        if found:
+            last = start - self._base + len(found) - 1
+            self._read_to = Place(start + len(found), self._offsets[last] + 1)
         self._forget(start + len(found))
         return found
 
@@ -104,6 +109,27 @@ class KafkaReader:
             self._trim()
         return self._note.head
 
+    # --- the broker's own places ----------------------------------------------------------------
+
+    def after(self, position: int) -> Mapping[str, int]:
+        """Return, by partition, the offset after the record before a position.
+
+        Known of where the last `read` ended; a position elsewhere has none here.
+        """
+        if self._read_to.position != position:
+            return {}
+        return {self._partition: self._read_to.offset}
+
+    def begin_at(self, position: int, places: Mapping[str, int]) -> None:
+        """Believe what `after` said of a position in another life, until records say otherwise."""
+        offset = places.get(self._partition)
+        if offset is not None and position:
+            self._index.add(Place(position - 1, offset - 1))
+
+    @property
+    def _partition(self) -> str:
+        return f"{self._stream.topic}/0"
+
     # --- the stream -----------------------------------------------------------------------------
 
     def _holds(self, position: int) -> bool:
@@ -113,6 +139,7 @@ class KafkaReader:
 
     def _forget(self, position: int) -> None:
         del self._records[: position - self._base]
+        del self._offsets[: position - self._base]
         self._base = position
 
     def _go(self, position: int) -> None:
@@ -128,6 +155,7 @@ class KafkaReader:
         self._stream.seek(offset)
         self._base, self._expected = position, _UNKNOWN
         self._records.clear()
+        self._offsets.clear()
 
     def _pump_to(self, end: int, position: int) -> None:
         """Take what lies before an offset, or up to a position if that comes first."""
@@ -170,6 +198,7 @@ class KafkaReader:
             if entry.position > self._base + len(self._records):
                 raise self._corrupt(self._base, "is missing")
             self._records.append(entry.data)
+            self._offsets.append(offset)
 
     # --- looking elsewhere ----------------------------------------------------------------------
 

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which installation on a broker a command is about: where the broker is, and what is declared."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclopts import Parameter
+
+from compose.broker.commands import BROKER_HOME
+from compose.broker.layout import connection, existing
+from streams.kafka.connection import Connection, Security
+from streams.kafka.domains import read_domains
+from streams.kafka.topics import ANYBODY, Topology, declare
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The options that name an installation.
+
+    Parameters
+    ----------
+    bootstrap: the broker's addresses; without, those of the broker that `broker up` made.
+    broker: that broker's folder.
+    certificates: the folder with this process's certificate, for a broker with --tls elsewhere.
+    domains: TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
+    prefix: what all names begin with, a dot at its end, where installations share a broker.
+    """
+
+    bootstrap: str = ""
+    broker: Path = BROKER_HOME
+    certificates: Path | None = None
+    domains: Path | None = None
+    prefix: str = ""
+
+    @property
+    def named(self) -> bool:
+        """Whether any option says that a command is about a broker at all."""
+        return self != Where()
+
+    def connection(self, principal: str) -> Connection:
+        """Return how a principal gets to the broker. Raises `NoBrokerError` where there is none."""
+        if not self.bootstrap:
+            return connection(self.broker, existing(self.broker), principal)
+        security = None if self.certificates is None else Security(str(self.certificates))
+        return Connection(self.bootstrap, security)
+
+    def topology(self, replication: int = 1) -> Topology:
+        """Return what is declared; who only uses the topics need not know their replication."""
+        trusted = (ANYBODY,) if self.domains is None else read_domains(self.domains)
+        return declare(trusted, prefix=self.prefix, replication=replication)
+
+
+HERE = Where()
+"""The broker of this machine, as `broker up` makes it."""

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`singlepool serve`: the long-running processes, one each.
+
+All of them log JSON lines on stderr, show health, readiness and metrics on a port of the loopback
+interface, and leave in good order on SIGTERM.
+"""
+
+import os
+import socket
+from contextlib import ExitStack, closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from analytics.archive import SEGMENT_RECORDS
+from compose.archiving import ArchiveService, Archiving
+from compose.installation import HERE, Where
+from compose.places import DEFAULT_HOME, RunFolder
+from engine.policies import BY_NAME, POOL
+from schemas.errors import WorldError
+from streams.intake.batched import BatchedIntake
+from streams.kafka.reader import KafkaReader
+from streams.kafka.topics import ARCHIVER, ENGINE, INTAKE
+from streams.live.health import HealthPort
+from streams.live.pace import parse_pace
+from streams.live.ports import SystemClock
+from streams.live.process import json_log, told_to_stop
+from streams.live.running import EngineSettings, run_engine
+from streams.live.vitals import Vitals
+
+SERVED = DEFAULT_HOME / "live"
+
+serve = App(name="serve", help="The long-running processes on a broker, one each.")
+
+HealthPortNumber = Annotated[int | None, Parameter(name="--health-port")]
+
+
+class Host(StrEnum):
+    """What carries intake's reducer; both give the same."""
+
+    FAUST = "faust"
+    BATCHED = "batched"
+
+
+@serve.command(name="intake")
+def serve_intake(
+    *,
+    where: Where = HERE,
+    host: Host = Host.BATCHED,
+    health_port: HealthPortNumber = None,
+) -> None:
+    """Take in what upstream publishes: validate, fold, forward to the engine, keep what is refused.
+
+    Start as many as there is work for, up to six: they share the partitions.
+
+    Example: singlepool serve intake --health-port 8081
+
+    Parameters
+    ----------
+    host: a stock Faust agent, or batches by Kafka's own client, which is faster.
+    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    """
+    if host is Host.FAUST:
+        from streams.intake.faust_host import FaustIntake  # noqa: PLC0415  # Faust loads for seconds
+
+        FaustIntake(where.connection(INTAKE), where.topology()).run()
+        return
+    clock, log = SystemClock(), json_log().bind(process=INTAKE)
+    vitals = Vitals(INTAKE, clock)
+    with told_to_stop() as told, _health(vitals, health_port):
+        worker = BatchedIntake(where.connection(INTAKE), where.topology())
+        log.info("taking in")
+
+        def stop() -> bool:
+            vitals.touch(ready=True, taken_events=worker.taken)
+            return told.is_set()
+
+        worker.run(stop)
+        log.info("left", taken=worker.taken)
+
+
+@serve.command(name="engine")
+def serve_engine(
+    *,
+    where: Where = HERE,
+    owner: str = "",
+    home: Path = SERVED,
+    policy: str = POOL.name,
+    snapshot_every: int = 50_000,
+    health_port: HealthPortNumber = None,
+    pace: str = "",
+) -> None:
+    """Decide: lead, or stand by until the leader is gone. Start two, and one may always fail.
+
+    Example: singlepool serve engine --owner left --health-port 8082
+
+    Parameters
+    ----------
+    owner: its name, which no other engine has; of several standbys the first by name leads next.
+    home: the folder for its snapshots; it may be lost, and may be shared with the other engines.
+    policy: what the first leader of an empty ledger puts in force: pool or fenced.
+    snapshot_every: records between two snapshots.
+    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    pace: START_MS,ANCHOR_MS,SPEED of virtual time, where a trace is played.
+    """
+    run_engine(
+        EngineSettings(
+            where.connection(ENGINE),
+            where.topology(),
+            owner or f"{socket.gethostname()}-{os.getpid()}",
+            str(home / "snapshots"),
+            BY_NAME[policy],
+            snapshot_every,
+            health_port,
+            pace=parse_pace(pace) if pace else None,
+        )
+    )
+
+
+@serve.command(name="archive")
+def serve_archive(
+    *,
+    where: Where = HERE,
+    home: Path = SERVED,
+    segment_records: int = SEGMENT_RECORDS,
+    seal: bool = False,
+    health_port: HealthPortNumber = None,
+) -> None:
+    """Archive the ledger as it grows, each position exactly once; exit code 3 where one is missing.
+
+    It goes on where the archive ends. A broker that is away and a disk that is full it outlasts.
+
+    Example: singlepool serve archive --home out/live --health-port 8083
+
+    Parameters
+    ----------
+    home: the run's folder; the archive is in it, and questions go there: singlepool query --home.
+    segment_records: records of one segment; what does not fill one stays on the ledger alone.
+    seal: when told to stop, archive also what does not fill a segment.
+    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    """
+    clock, log = SystemClock(), json_log().bind(process=ARCHIVER)
+    vitals = Vitals(ARCHIVER, clock)
+    at, topology = where.connection(ARCHIVER), where.topology()
+    told = Archiving(RunFolder(home).archive, segment_records, seal_at_end=seal)
+
+    def open_ledger() -> KafkaReader:
+        return KafkaReader(at, topology, ARCHIVER)
+
+    with told_to_stop() as stop, _health(vitals, health_port):
+        try:
+            ArchiveService(told, open_ledger, vitals, log).run(stop.is_set, clock)
+        except WorldError as error:
+            log.error("stopped", error=str(error))  # noqa: TRY400  # a sentence, and no trace
+            raise
+
+
+def _health(vitals: Vitals, port: int | None) -> ExitStack:
+    """Show a process's vitals for as long as the stack is open."""
+    with ExitStack() as stack:
+        if port is not None:
+            shown = stack.enter_context(closing(HealthPort(vitals, vitals.metrics, port)))
+            json_log().info("health", port=shown.port)
+        return stack.pop_all()
