@@ -58,6 +58,24 @@ def test_any_prices_bound_the_best(data: st.DataObject) -> None:
     assert best_worth(problem) <= upper_bound(problem, data.draw(any_prices(problem)))
 
 
+@pytest.mark.parametrize(
+    ("pool", "team", "reservation", "expected"),
+    [(-3, 0, 0, 5), (0, 9, 0, 5), (0, 0, 9, 5 - 8), (1, 0, 1, 4 + 10 - 4)],
+)
+def test_prices_that_no_dual_allows_are_taken_as_the_nearest_it_does(
+    pool: int, team: int, reservation: int, expected: int
+) -> None:
+    """No pool below nothing, no charge without a limit, no reservation above its penalty.
+
+    One gang worth 5 runs; the reservation is of pools that nobody has, and 4 devices short.
+    """
+    kinds = Kind(1, 1, [5]), Kind(4, 1, [-1], reservation=0)
+    problem = posed([10], *kinds, reserved=[Reserved(4, [], 2)])
+    given = Prices(*(np.array([n * PRICE_SCALE]) for n in (pool, team, reservation, 0)))
+    assert upper_bound(problem, given) == expected
+    assert best_worth(problem) == 5 - 4 * 2 <= expected
+
+
 def test_the_bound_is_the_dual_worked_out_by_hand() -> None:
     """Each term once: pool, limit, step above its price, gangs at reduced value, bonus, due."""
     problem = posed(
