@@ -17,7 +17,7 @@ from streams.kafka.topics import Topology
 from tests.intake.host_process import HOSTS, running, stop
 from tests.intake.partition import START_MS, beat, merged, served
 from tests.intake.test_hosts import headers
-from tests.intake.upstream import DOMAIN, Upstream, accepted_events, eventually, rejected
+from tests.intake.upstream import DOMAIN, PATIENCE_S, Upstream, accepted_events, rejected
 
 GATEWAYS = 5
 POISON_EVERY = 50
@@ -73,10 +73,13 @@ def killed(
         with running(host, connection, topology):
             dies_at = time.monotonic() + random.uniform(SESSION_S / 2, 2 * SESSION_S)
             while time.monotonic() < dies_at:
-                load.publish(random.randrange(1, 200))
-                time.sleep(random.uniform(0, 0.2))
+                load.publish(random.randrange(1, 50))
+                time.sleep(random.uniform(0, 0.5))
     with running(host, connection, topology) as survivor:
-        eventually(lambda: not load.missing(), f"all of it once in effect, seed {seed}")
+        deadline = time.monotonic() + 2 * PATIENCE_S
+        while missing := load.missing():
+            assert time.monotonic() < deadline, f"seed {seed}: {missing} of {load.reports}"
+            time.sleep(2)
         assert stop(survivor) == 0
     time.sleep(0.5)
     assert load.missing() == {}
