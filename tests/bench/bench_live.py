@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -67,7 +67,7 @@ def run() -> Iterator[dict[str, object]]:
 
 
 @contextmanager
-def _broker() -> Iterator[Connection]:
+def _broker() -> Generator[Connection]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         layout = new_broker(home)

@@ -190,7 +190,7 @@ class Traffic:
 
 
 def _directive(message: Message) -> Directive:
-    headers = dict(message.headers() or ())
+    headers: dict[str, str | bytes | None] = dict(message.headers() or ())
     ce_type, value = headers[TYPE_HEADER], message.value()
     assert isinstance(ce_type, bytes)
     assert value is not None
