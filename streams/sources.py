@@ -25,8 +25,8 @@ class SourceRule(Struct, frozen=True):
 class SourceRules(Struct, frozen=True):
     """What each source may say, by its `ce_source`; `others` holds for those not named.
 
-    A carrier that knows who really wrote (a broker's principal, a topic of its own) puts that name
-    into `ce_source` before it asks.
+    On a broker each topic has rules of its own, in which only `others` is set: there the topic says
+    who speaks, whatever `ce_source` claims.
     """
 
     by_source: Mapping[str, SourceRule] = MappingProxyType({})
