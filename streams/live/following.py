@@ -14,6 +14,7 @@ from engine.stored import StoredStateError, restore
 from engine.wakeup import anything_to_plan
 from schemas.codec import decode_record
 from schemas.ledger import CHUNK, LedgerReader, SnapshotStore
+from streams.build import fingerprint
 from streams.live.collecting import not_collecting
 
 
@@ -48,10 +49,11 @@ class Follower:
             self.digest.update(self.state)
 
     def rehearse(self) -> bool:
-        """Plan on the state and forget the plan, so that compiled code is loaded when it counts.
+        """Plan on the state and forget the plan, so that all code is loaded when it counts.
 
         Returns whether there was anything to plan.
         """
+        fingerprint()
         state = self.state
         if state.policy is None or state.open_cycle or not anything_to_plan(state, state.now_ms):
             return False

@@ -21,7 +21,7 @@ from streams.live.ports import Beat, Role
 class Patience(Struct, frozen=True):
     """How often engines beat, how long silence may last, and what each rank adds to that."""
 
-    beat_ms: int = 150
+    beat_ms: int = 100
     silence_ms: int = 1_000
     rank_ms: int = 700
 

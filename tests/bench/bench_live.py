@@ -105,7 +105,7 @@ def _takeover(there: Connection) -> dict[str, object]:
     bare = [_bare_takeover_s(there) for _ in range(TAKEOVERS)]
     worst = max(took)
     conditions = (
-        f"warm standby, beats each 150 ms, patience 1 s, cycles each 250 ms; "
+        f"warm standby, beats each 100 ms, patience 1 s, cycles each 250 ms; "
         f"median of {TAKEOVERS}, worst {worst:.2f} s"
     )
     anchor = "opening the transactional id anew, one transaction, read by another"
