@@ -58,7 +58,8 @@ class Lock:
         Raises `LedgerBusyError` where the broker does not let it be opened in time.
         """
         self._id, self._where = transactional_id, connection.bootstrap
-        self._sent, self._last, self._refused = 0, -1, list[KafkaError]()
+        self._sent, self._refused = 0, list[KafkaError]()
+        self._offsets: dict[str | None, int] = {}
         self._producer = Producer(
             connection.settings()
             | {
@@ -89,7 +90,8 @@ class Lock:
     ) -> int:
         """Write records and a group's offsets in one transaction, all or nothing.
 
-        Returns the offset of the last record. Readers see it a moment after this returns.
+        Returns the offset of the last record, whose topic has one partition. Readers see it a
+        moment after this returns.
         """
         try:
             self._producer.begin_transaction()
@@ -108,7 +110,7 @@ class Lock:
             said = error.__cause__
             unsaid = KafkaException(KafkaError(KafkaError._FAIL, str(error)))  # noqa: SLF001  # as above
             raise self._told(said if isinstance(said, KafkaException) else unsaid) from error
-        return self._last
+        return self._offsets[messages[-1].topic]
 
     def _send(self, messages: Sequence[Outgoing]) -> None:
         """Hand records over and wait until the broker has acknowledged every single one."""
@@ -141,7 +143,7 @@ class Lock:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self._sent += 1
-            self._last = message.offset() or 0
+            self._offsets[message.topic()] = message.offset() or 0
         else:
             self._refused.append(error)
 

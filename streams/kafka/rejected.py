@@ -74,16 +74,14 @@ class RejectedLog:
     def __init__(self, connection: Connection, topology: Topology, principal: str = READER) -> None:
         """Read as a principal; marking needs one that may write there."""
         self._topic, self._connection = topology.rejected.name, connection
-        group = topology.group(principal)
-        self._partition = Partition(connection, self._topic, group, looks=True)
-        self._reading = Partition(connection, self._topic, group, looks=True)
+        self._partition = Partition(connection, self._topic, topology.group(principal), looks=True)
+        self._next: int | None = None
         self._offsets = array("q")
         self._replayed: set[int] = set()
 
     def close(self) -> None:
         """Leave the broker."""
         self._partition.close()
-        self._reading.close()
 
     def rejected(self, start: int, limit: int) -> Sequence[tuple[int, RejectedEvent]]:
         """Return up to `limit` refused events, numbered from 1, from number `start` on."""
@@ -129,39 +127,40 @@ class RejectedLog:
     def _catch_up(self) -> None:
         """Know where each refused event lies, and which were published again."""
         low, end = self._partition.bounds()
-        if self._partition.next is None:
-            self._partition.seek(low)
-        for message in self._until(self._partition, end):
-            headers = _headers(message)
-            if _MARK in headers:
+        for message in self._between(low if self._next is None else self._next, end):
+            if _MARK in _headers(message):
                 self._replayed.update(self._numbers(message))
             else:
                 self._offsets.append(message.offset() or 0)
+        self._next = end
 
     def _read(self, numbers: Sequence[int]) -> Sequence[tuple[int, RejectedEvent]]:
         """Return the refused events of rising numbers."""
         if not numbers:
             return []
         wanted = {self._offsets[number - 1]: number for number in numbers}
-        self._reading.seek(self._offsets[numbers[0] - 1])
         found: list[tuple[int, RejectedEvent]] = []
-        for message in self._until(self._reading, self._offsets[numbers[-1] - 1] + 1):
+        for message in self._between(min(wanted), max(wanted) + 1):
             number = wanted.get(message.offset() or 0)
             if number is not None:
                 headers = list(_headers(message).items())
                 found.append((number, read_refused(headers, message.value())))
         return found
 
-    def _until(self, partition: Partition, end: int) -> Sequence[Message]:
-        """Take all that lies before an offset, and perhaps some behind it."""
+    def _between(self, begin: int, end: int) -> Sequence[Message]:
+        """Return what lies between two offsets."""
         found: list[Message] = []
+        if begin >= end:
+            return found
+        self._partition.seek(begin)
         deadline = time.monotonic() + PATIENCE_S
-        while not partition.seen(end):
-            found.extend(partition.take(_LOOK_S))
+        while not self._partition.seen(end):
+            found.extend(self._partition.take(_LOOK_S))
             if time.monotonic() > deadline:
                 msg = f"{self._topic} at {self._connection.bootstrap} gave nothing for too long"
                 raise LedgerStorageError(msg)
-        return found
+        self._partition.rest()
+        return [message for message in found if (message.offset() or 0) < end]
 
     def _numbers(self, message: Message) -> Sequence[int]:
         try:

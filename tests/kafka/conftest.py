@@ -17,7 +17,7 @@ import pytest
 
 from compose.broker.certificates import make_certificates
 from compose.broker.jars import NoJarsError, NoJavaError
-from compose.broker.layout import HOST, Layout, Node, connection, existing, layout_of, save
+from compose.broker.layout import HOST, Layout, Node, connection, existing, layout_of, save, saved
 from compose.broker.nodes import start, stop
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
@@ -71,21 +71,38 @@ def alive(pid: int) -> bool:
     return True
 
 
+def used(home: Path) -> bool:
+    """Whether a process that uses a shared broker lives."""
+    return any(alive(int(user.stem)) for user in (home / "users").iterdir())
+
+
+def stop_orphans(runs: Path) -> None:
+    """Stop the shared brokers of runs that were killed and could not do it themselves."""
+    for users in runs.glob("*/broker/users"):
+        home = users.parent
+        layout = saved(home)
+        if layout is not None and not used(home):
+            stop(home, layout.nodes)
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[Connection]:
     """The run's broker: the first who asks starts it, the last one that lives stops it."""
     base = tmp_path_factory.getbasetemp()
-    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "broker"
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    stop_orphans(run.parent)
+    home = run / "broker"
     users = home / "users"
     users.mkdir(parents=True, exist_ok=True)
     mine = users / f"{os.getpid()}.{uuid.uuid4().hex}"  # other folders' tests have it too
     with locked(home / "lock"):
-        layout = existing(home) if any(users.iterdir()) else new_broker(home)
+        shared = any(users.iterdir())
         mine.touch()
+        layout = existing(home) if shared else new_broker(home)
     yield connection(home, layout)
     with locked(home / "lock"):
         mine.unlink()
-        if not any(alive(int(user.stem)) for user in users.iterdir()):
+        if not used(home):
             stop(home, layout.nodes)
 
 
