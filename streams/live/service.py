@@ -70,10 +70,11 @@ class Service:
             followed = follower.follow(ends.ledger, head, STRIDE)
             ends.metrics.followed(followed, state.head)
             caught_up = followed < STRIDE
+            if caught_up:
+                follower.warm()
             ends.status.touch(Role.STANDBY, ready=caught_up, epoch=0, head=state.head)
             if not caught_up:
                 continue
-            follower.warm()
             rehearsed = rehearsed or follower.rehearse()
             # 3. Take over where there is no leader any more.
             if watch.vacant(ends.clock.steady_ms()):
