@@ -56,6 +56,7 @@ def _offer_group(group: Group, name: str, path: str, says: str) -> None:
 
 _offer(_PLAY, "demo", "demo:demo", "Play a real trace through the whole loop, and compare.")
 _offer(_PLAY, "run", "playing:run", "Play the Philly trace once, into a folder of its own.")
+_offer(_PLAY, "up", "up:up", "Run all of it on a real Kafka here, and play a trace live.")
 _offer(_PUBLISH, "publish", "publishing:publish", "Publish a file of events to an engine here.")
 _offer_group(_PUBLISH, "rejected", "refused:rejected", "Refused events: list, show, publish again.")
 _offer(_ASK, "fleet", "look:fleet", "The clusters: nodes, devices, what is held of them.")

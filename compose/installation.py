@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -16,22 +17,21 @@ from streams.kafka.topics import ANYBODY, Topology, declare
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The options that name an installation.
+    """The options that name an installation."""
 
-    Parameters
-    ----------
-    bootstrap: the broker's addresses; without, those of the broker that `broker up` made.
-    broker: that broker's folder.
-    certificates: the folder with this process's certificate, for a broker with --tls elsewhere.
-    domains: TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
-    prefix: what all names begin with, a dot at its end, where installations share a broker.
-    """
-
-    bootstrap: str = ""
-    broker: Path = BROKER_HOME
-    certificates: Path | None = None
-    domains: Path | None = None
-    prefix: str = ""
+    bootstrap: Annotated[
+        str, Parameter(help="the broker's addresses; that of `broker up` without")
+    ] = ""
+    broker: Annotated[Path, Parameter(help="the folder of the broker of `broker up`")] = BROKER_HOME
+    certificates: Annotated[
+        Path | None, Parameter(help="the folder with this process's certificate, with --bootstrap")
+    ] = None
+    domains: Annotated[
+        Path | None, Parameter(help="TOML with the trust domains; one domain, main, without")
+    ] = None
+    prefix: Annotated[
+        str, Parameter(help="what all names begin with, where installations share a broker")
+    ] = ""
 
     @property
     def named(self) -> bool:

@@ -16,15 +16,19 @@ from cyclopts import App, Parameter
 
 from analytics.archive import SEGMENT_RECORDS
 from compose.archiving import ArchiveService, Archiving
+from compose.arguments import Days
+from compose.broker.layout import OPERATOR
 from compose.installation import HERE, Where
+from compose.live_trace import LIVE_DAYS, live_workload
 from compose.places import DEFAULT_HOME, RunFolder
 from engine.policies import BY_NAME, POOL
 from schemas.errors import WorldError
 from streams.intake.batched import BatchedIntake
 from streams.kafka.reader import KafkaReader
-from streams.kafka.topics import ARCHIVER, ENGINE, INTAKE
+from streams.kafka.topics import ANYBODY, ARCHIVER, ENGINE, INTAKE
 from streams.live.health import HealthPort
 from streams.live.pace import parse_pace
+from streams.live.player_ends import PlayerSettings, run_player
 from streams.live.ports import SystemClock
 from streams.live.process import json_log, told_to_stop
 from streams.live.running import EngineSettings, run_engine
@@ -117,6 +121,39 @@ def serve_engine(
             pace=parse_pace(pace) if pace else None,
         )
     )
+
+
+@serve.command(name="player")
+def serve_player(
+    *,
+    pace: str,
+    where: Where = HERE,
+    days: Days = LIVE_DAYS,
+    hours: int | None = None,
+    domain: str = ANYBODY.name,
+    health_port: HealthPortNumber = None,
+) -> None:
+    """Play the Philly trace: its upstream systems and node agents; `up` starts one with the rest.
+
+    Example: singlepool serve player --pace 1506297600000,1764027171000,600 --days 21-22
+
+    Parameters
+    ----------
+    pace: START_MS,ANCHOR_MS,SPEED of virtual time, as the engines have it.
+    hours: play so many hours of the first days, and not all of them.
+    domain: the trust domain to publish as.
+    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    """
+    workload = live_workload(days, hours)
+    settings = PlayerSettings(
+        where.connection(OPERATOR),
+        where.topology(),
+        domain,
+        parse_pace(pace),
+        workload.end_ms,
+        health_port,
+    )
+    run_player(settings, workload)
 
 
 @serve.command(name="archive")

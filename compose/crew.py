@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of one installation on this machine: started, watched, started again, stopped."""
+
+import http.client
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from msgspec import DecodeError, Struct, json
+
+from compose.exits import Exit
+from schemas.errors import WorldError
+from streams.live.health import LOOPBACK
+
+PATIENCE_S = 60.0
+_ASK_S = 2.0
+_OK = 200
+_LAST_BYTES = 20_000
+_FILE = "processes.json"
+
+
+class CrewError(WorldError):
+    """A process of the crew cannot be had; the message says where its log is."""
+
+
+class _Opened(Struct, frozen=True):
+    """The line that says where a process shows its health."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A process by name, and what `singlepool serve` is told to be it."""
+
+    name: str
+    arguments: Sequence[str]
+
+
+class Crew:
+    """Processes that log into a folder. Use as a context manager: at its end none is left.
+
+    One that died is started again by `look`; one that found a divergence is not.
+    """
+
+    def __init__(self, members: Sequence[Member], folder: Path) -> None:
+        """Start none yet."""
+        self._members = {member.name: member for member in members}
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._begun: dict[str, int] = {}
+        self._ports: dict[str, int] = {}
+        self.restarts = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        """Return the crew itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End what still runs."""
+        for running in self._running.values():
+            running.kill()
+            running.wait()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Who is to run."""
+        return tuple(self._running)
+
+    def log(self, name: str) -> Path:
+        """Return where a member's lines are."""
+        return self._folder / f"{name}.log"
+
+    def start(self, *names: str) -> None:
+        """Start members; with a session of their own, a terminal's Ctrl+C is not theirs."""
+        for name in names:
+            program = [sys.executable, "-m", "compose.cli", "serve", *self._members[name].arguments]
+            with self.log(name).open("ab") as log:
+                self._begun[name] = log.tell()
+                self._ports.pop(name, None)
+                self._running[name] = subprocess.Popen(  # noqa: S603  # our own program
+                    program, stderr=log, stdout=log, start_new_session=True
+                )
+        self._note()
+
+    def ended(self, name: str) -> int | None:
+        """Return how a member ended, or None while it runs."""
+        return self._running[name].poll()
+
+    def look(self) -> None:
+        """Start again who died. Raises `CrewError` where that would hide something."""
+        for name in [name for name, running in self._running.items() if running.poll()]:
+            if self.ended(name) in {Exit.USAGE, Exit.DIVERGED}:
+                msg = f"{name} ended: {self._last_words(name)}; its log is {self.log(name)}"
+                raise CrewError(msg)
+            self.restarts += 1
+            self.start(name)
+
+    def stop(self, *names: str) -> None:
+        """Tell members to leave, and wait. Raises `CrewError` where one ends badly."""
+        for name in names:
+            self._running[name].terminate()
+        for name in names:
+            try:
+                code = self._running[name].wait(PATIENCE_S)
+            except subprocess.TimeoutExpired as error:
+                msg = f"{name} does not leave; its log is {self.log(name)}"
+                raise CrewError(msg) from error
+            del self._running[name]
+            if code:
+                msg = f"{name} ended with {code}: {self._last_words(name)}"
+                raise CrewError(msg)
+        self._note()
+
+    def _note(self) -> None:
+        """Write down who runs as which process, for whoever wants to end one and watch."""
+        pids = {name: running.pid for name, running in self._running.items()}
+        (self._folder / _FILE).write_bytes(json.encode(pids))
+
+    # --- what they say of themselves ------------------------------------------------------------
+
+    def says(self, name: str) -> Mapping[str, object]:
+        """Return what a member's health page says, or nothing while it cannot be asked."""
+        try:
+            return json.decode(self._page(name, "/healthz"), type=dict[str, object])
+        except DecodeError:
+            return {}
+
+    def metrics(self, name: str) -> Mapping[str, float]:
+        """Return a member's metrics, summed over their labels; nothing while it cannot be asked."""
+        sums: dict[str, float] = {}
+        for line in self._page(name, "/metrics").decode().splitlines():
+            sample, _, value = line.rpartition(" ")
+            if sample and not sample.startswith("#"):
+                metric = sample.partition("{")[0]
+                sums[metric] = sums.get(metric, 0.0) + float(value)
+        return sums
+
+    def last(self, name: str, event: str) -> Mapping[str, object]:
+        """Return the last line of a kind that a member logged lately, or nothing."""
+        return next((line for line in self._lines(name) if line.get("event") == event), {})
+
+    def _page(self, name: str, path: str) -> bytes:
+        port = self._port(name)
+        if port is None:
+            return b""
+        asked = http.client.HTTPConnection(LOOPBACK, port, timeout=_ASK_S)
+        try:
+            asked.request("GET", path)
+            answered = asked.getresponse()
+            body = answered.read()
+        except (OSError, http.client.HTTPException):
+            return b""
+        finally:
+            asked.close()
+        return body if answered.status == _OK else b""
+
+    def _port(self, name: str) -> int | None:
+        """Return the port on which a member shows its health, or None before it said so."""
+        if name not in self._ports:
+            with self.log(name).open("rb") as log:
+                log.seek(self._begun[name])
+                for line in log:
+                    if b'"event": "health"' in line and line.endswith(b"\n"):
+                        self._ports[name] = json.decode(line, type=_Opened).port
+                        break
+        return self._ports.get(name)
+
+    def _lines(self, name: str) -> Iterator[Mapping[str, object]]:
+        """Yield what a member logged lately, the newest first."""
+        for line in reversed(self._tail(name)):
+            try:
+                yield json.decode(line, type=dict[str, object])
+            except DecodeError:
+                continue
+
+    def _tail(self, name: str) -> Sequence[bytes]:
+        with self.log(name).open("rb") as log:
+            size = log.seek(0, 2)
+            log.seek(max(0, size - _LAST_BYTES))
+            return log.read().splitlines()
+
+    def _last_words(self, name: str) -> str:
+        return b" ".join(self._tail(name)[-1:]).decode(errors="replace")

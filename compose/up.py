@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`singlepool up`: all of an installation on this machine, playing a trace, until that has ended.
+
+Broker, topics, intake, two engines, archiver and trace player, each a process of its own. One that
+dies is started again. In the end the state is told three times (by the engine that decided, by a
+fold of the ledger, by a fold of the archive with every plan made again), and must be one.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+
+from analytics.tables import Output
+from compose.answers import answer_object, tell
+from compose.arguments import Days, OneIn, Shown
+from compose.broker.layout import OPERATOR, new_layout, save, saved
+from compose.broker.nodes import start, stop
+from compose.crew import Crew, Member
+from compose.exits import Exit, UsageError
+from compose.installation import HERE, Where
+from compose.live_proof import Ended, proof
+from compose.live_trace import LIVE_DAYS, live_workload
+from compose.live_view import leader_of, standing, view
+from compose.places import RunFolder
+from compose.serve import SERVED
+from schemas.codec import decode_record
+from streams.kafka.admin import Admin
+from streams.kafka.connection import Connection
+from streams.kafka.reader import KafkaReader
+from streams.kafka.topics import Topology
+from streams.live.pace import Pace
+from streams.live.process import told_to_stop
+
+ENGINES = ("engine", "standby")
+PORT = 9092
+
+_LOOK_S = 0.2
+_SETTLE_MS = 8_000
+"""From when processes are started until virtual time begins to pass: they are there by then."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What is played, and how fast."""
+
+    days: Days = LIVE_DAYS
+    hours: Annotated[
+        int | None,
+        Parameter(validator=Number(gte=1), help="play so many hours of the days, and not all"),
+    ] = None
+    speed: Annotated[
+        int,
+        Parameter(validator=Number(gte=1), help="virtual seconds in a second; 600: a day in 144 s"),
+    ] = 600
+
+
+PLAY = Play()
+
+
+def up(
+    *,
+    where: Where = HERE,
+    play: Play = PLAY,
+    home: Path = SERVED,
+    port: int = PORT,
+    resume: bool = False,
+    verify_one_in: OneIn = 1,
+    output: Shown = Output.TABLE,
+) -> int:
+    """Run all of it here: broker, intake, engine, standby, archiver, and a trace that is played.
+
+    Ends when the trace's time is over, with every plan made again and all digests
+    compared; exit code 3 if anything differs. Ctrl+C stops all in good order.
+
+    Example: singlepool up --days 21-22 --speed 600
+
+    Parameters
+    ----------
+    home: the run's folder: broker, logs, snapshots, archive; an earlier run there is replaced.
+    port: of the broker that is started; with --bootstrap, none is.
+    resume: go on with the run that is there.
+    """
+    if not (resume or where.bootstrap):
+        shutil.rmtree(home / "broker", ignore_errors=True)
+    if not resume:
+        shutil.rmtree(home / "logs", ignore_errors=True)
+        shutil.rmtree(home / "snapshots", ignore_errors=True)
+        RunFolder(home).emptied()
+    workload = live_workload(play.days, play.hours)
+    with told_to_stop() as told, _broker(where, home, port) as here:
+        at, topology = here.connection(OPERATOR), here.topology()
+        Admin(at).apply(topology)
+        pace = Pace(
+            _reached(at, topology, workload.start_ms, resume=resume), _soon_ms(), play.speed
+        )
+        with Crew(_members(here, home, pace, play), home / "logs") as crew:
+            crew.start("intake", *ENGINES, "archive", "player")
+            _watch(crew, told.is_set)
+            if told.is_set():
+                tell("stopping all in good order")
+            _leave(crew)
+            ended = Ended(at, topology, RunFolder(home), verify_one_in, crew.restarts)
+        if told.is_set():
+            raise KeyboardInterrupt
+        proved = proof(ended)
+    answer_object(proved.fields(), output, f"{workload.name}, live")
+    if not proved.sound:
+        tell("the digests or the plans differ; singlepool replay --verify names the first plan")
+    return Exit.DONE if proved.sound else Exit.DIVERGED
+
+
+@contextmanager
+def _broker(where: Where, home: Path, port: int) -> Generator[Where]:
+    """Name a broker that runs: the one that was named, or one that is started for the run."""
+    if where.bootstrap:
+        yield where
+        return
+    folder = home / "broker"
+    layout = saved(folder)
+    if layout is None:
+        layout = new_layout(1, port)
+        save(layout, folder)
+    start(folder, layout)
+    try:
+        yield Where(layout.bootstrap, folder, domains=where.domains, prefix=where.prefix)
+    finally:
+        stop(folder, layout.nodes)
+
+
+def _reached(at: Connection, topology: Topology, start_ms: int, *, resume: bool) -> int:
+    """Return the virtual time that a ledger has reached."""
+    with KafkaReader(at, topology) as ledger:
+        head = ledger.head()
+        if not head:
+            return start_ms
+        if not resume:
+            msg = f"{topology.ledger.name} holds {head:,} records: --resume, or another --prefix"
+            raise UsageError(msg)
+        record = decode_record(ledger.read(head - 1, 1)[0])
+        return max(start_ms, record.recorded_ms if record else start_ms)
+
+
+def _soon_ms() -> int:
+    return time.time_ns() // 1_000_000 + _SETTLE_MS
+
+
+def _members(where: Where, home: Path, pace: Pace, play: Play) -> Sequence[Member]:
+    at = ["--bootstrap", where.bootstrap, "--prefix", where.prefix, "--health-port", "0"]
+    if where.domains is not None:
+        at += ["--domains", str(where.domains)]
+    virtual = ["--pace", pace.text()]
+    played = ["--days", f"{play.days[0]}-{play.days[-1]}"]
+    if play.hours is not None:
+        played += ["--hours", str(play.hours)]
+    kept = ["--home", str(home)]
+    return (
+        Member("intake", ["intake", *at]),
+        *(Member(name, ["engine", *at, "--owner", name, *kept, *virtual]) for name in ENGINES),
+        Member("archive", ["archive", *at, *kept, "--seal"]),
+        Member("player", ["player", *at, *virtual, *played]),
+    )
+
+
+def _watch(crew: Crew, stop: Callable[[], bool]) -> None:
+    """Show how all of it stands until the trace has ended; start again who dies."""
+    with view(Console(stderr=True)) as shown:
+        next_at = time.monotonic()
+        while not stop() and crew.ended("player") != Exit.DONE:
+            crew.look()
+            if time.monotonic() >= next_at:
+                shown.show(standing(crew, ENGINES))
+                next_at = time.monotonic() + shown.every_s
+            time.sleep(_LOOK_S)
+
+
+def _leave(crew: Crew) -> None:
+    """Stop all, from the source of events on: who stands by before who leads, the archive last."""
+    leader = leader_of(crew, ENGINES) or ENGINES[0]
+    engines = sorted(ENGINES, key=lambda name: name == leader)
+    for name in ("player", "intake", *engines, "archive"):
+        crew.stop(name)

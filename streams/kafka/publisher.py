@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing to upstream's topics: each event under its key, by the topic of its family."""
+
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from schemas.catalogue import BY_CE_TYPE, Family
+from schemas.codec import decode_event
+from schemas.errors import CallerError, DecodeError, WorldError
+from schemas.records import Published
+from streams.kafka.connection import Connection
+from streams.kafka.headers import to_headers
+from streams.kafka.keys import key_of
+from streams.kafka.topics import KEPT_BYTES, Topology
+
+_PATIENCE_S = 60.0
+_QUEUE_POLL_S = 0.1
+
+
+class NotPublishedError(WorldError):
+    """The broker did not acknowledge all that was to be published; publish it again."""
+
+
+class NoTopicError(CallerError):
+    """An event is of no type that a topic is declared for."""
+
+
+class Publisher:
+    """Publishes as one trust domain, in order per key, until `close`."""
+
+    def __init__(self, connection: Connection, topology: Topology, domain: str) -> None:
+        """Connect."""
+        self._topology, self._domain = topology, domain
+        self._failed: KafkaError | None = None
+        self._producer = Producer(
+            connection.settings()
+            | {
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.max.bytes": KEPT_BYTES,
+                "message.timeout.ms": int(_PATIENCE_S * 1_000),
+            }
+        )
+
+    def close(self) -> None:
+        """Leave the broker; what is not acknowledged may not be there."""
+        self._producer.close()
+
+    def publish(self, events: Sequence[Published]) -> None:
+        """Publish events as they are, byte by byte; they are on the broker when this returns.
+
+        Raises `NotPublishedError`: some may be there then, and a second time has no second effect.
+        Raises `NoTopicError`, and then publishes none.
+        """
+        for topic, event in [(self.topic_of(event), event) for event in events]:
+            self._produce(topic, event)
+        left = self._producer.flush(_PATIENCE_S)
+        failed, self._failed = self._failed, None
+        if left or failed is not None:
+            msg = f"{left} of {len(events)} events were not acknowledged: {failed or 'no answer'}"
+            raise NotPublishedError(msg)
+
+    def topic_of(self, event: Published) -> str:
+        """Return the topic of an event's family. Raises `NoTopicError`."""
+        known = BY_CE_TYPE.get(event.ce_type)
+        if known is None or known.family is Family.DECISION:
+            msg = f"{event.ce_type!r} belongs on no topic of upstream; docs/topics.md lists them"
+            raise NoTopicError(msg)
+        return self._topology.published(known.family, self._domain).name
+
+    def _produce(self, topic: str, event: Published) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    event.payload,
+                    _key(event),
+                    on_delivery=self._on_delivery,
+                    headers=to_headers(event),
+                )
+            except BufferError:  # the queue is full: let some of it go
+                self._producer.poll(_QUEUE_POLL_S)
+            else:
+                return
+
+    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
+        self._failed = self._failed or error
+
+
+def _key(event: Published) -> bytes:
+    """Return the key of an event; one that cannot be read is refused on any partition alike."""
+    try:
+        return key_of(decode_event(event.ce_type, event.payload))
+    except DecodeError:
+        return event.origin.ce_subject.encode()
