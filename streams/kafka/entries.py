@@ -53,6 +53,19 @@ def note_value(note: Note) -> bytes:
     return _encode(note)
 
 
+def placed_at(headers: object) -> int:
+    """Return a record's position from a client's headers; -1 where they are not just a record's.
+
+    It judges nothing: what is no record, `read_entry` tells apart. It is that in a third of the
+    time, since nearly all that lies in the partition is records.
+    """
+    if isinstance(headers, list) and len(headers) == 1:
+        name, data = headers[0]
+        if name == _POSITION and isinstance(data, bytes) and len(data) == _POSITION_BYTES:
+            return int.from_bytes(data, "big")
+    return -1
+
+
 def read_entry(headers: Headers | None, value: bytes | None, where: str) -> Placed | Note:
     """Return what lies in the partition at a place; raises `CorruptLedgerError` for anything else.
 

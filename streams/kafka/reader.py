@@ -10,7 +10,7 @@ from confluent_kafka import Message
 
 from schemas.ledger import CorruptLedgerError, LedgerStorageError, PositionError
 from streams.kafka.connection import Connection
-from streams.kafka.entries import NOTHING, Note, Placed, read_entry
+from streams.kafka.entries import NOTHING, Note, Placed, placed_at, read_entry
 from streams.kafka.offsets import NEAR, Place, PlaceIndex, locate
 from streams.kafka.partition import PATIENCE_S, Partition
 from streams.kafka.topics import READER, Topology
@@ -179,6 +179,10 @@ class KafkaReader:
 
     def _take(self, message: Message) -> None:
         offset = message.offset() or 0
+        position = placed_at(message.headers())
+        if position >= 0 and position == self._expected == self._base + len(self._records):
+            self._append(position, offset, message.value() or b"")  # as nearly always
+            return
         entry = self._entry(message)
         if isinstance(entry, Note):
             self._remember(entry, offset)
@@ -191,14 +195,20 @@ class KafkaReader:
                 self._expected if missing else entry.position,
                 "is missing" if missing else "comes twice",
             )
-        self._expected = entry.position + 1
-        if entry.position % _INDEX_EACH == 0:
-            self._index.add(Place(entry.position, offset))
-        if entry.position >= self._base + len(self._records):
-            if entry.position > self._base + len(self._records):
-                raise self._corrupt(self._base, "is missing")
-            self._records.append(entry.data)
-            self._offsets.append(offset)
+        if entry.position > self._base + len(self._records):
+            raise self._corrupt(self._base, "is missing")
+        if entry.position == self._base + len(self._records):
+            self._append(entry.position, offset, entry.data)
+        else:
+            self._expected = entry.position + 1
+
+    def _append(self, position: int, offset: int, data: bytes) -> None:
+        """Keep a record that is the next; the index learns of it now and then."""
+        self._expected = position + 1
+        if position % _INDEX_EACH == 0:
+            self._index.add(Place(position, offset))
+        self._records.append(data)
+        self._offsets.append(offset)
 
     # --- looking elsewhere ----------------------------------------------------------------------
 
