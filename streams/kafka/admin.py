@@ -74,7 +74,8 @@ class Admin:
             AclPermissionType.ANY,
         )
         future = self._client.describe_acls(anything, request_timeout=_PATIENCE_S)
-        return frozenset(map(_grant, filter(_is_ours, self._answer(future))))
+        bindings: list[AclBinding] = self._answer(future)
+        return frozenset(_grant(binding) for binding in bindings if _is_ours(binding))
 
     def plan(self, topology: Topology) -> Plan:
         """Return what stands between a declaration and this broker."""
