@@ -61,7 +61,7 @@ def allocate(
 
 
 def _gap_ppm(value: int, bound: int) -> int:
-    return 0 if bound <= 0 else max(0, (bound - value) * _PPM // bound)
+    return (bound - value) * _PPM // max(abs(bound), 1)  # penalties can make both negative
 
 
 def _rounded(problem: AllocationProblem, limits: AllocationLimits, sifted: Sifted) -> IntArray:

@@ -16,11 +16,12 @@ from solvers.allocation import (
     AllocationReason,
     allocate,
 )
-from tests.solvers.allocation_problems import Kind, drawn, posed, worth
+from tests.solvers.allocation_problems import Kind, Reserved, drawn, posed, worth
 
 LIMITS = AllocationLimits()
 HARD = AllocationLimits(gap_target_ppm=0)
 SIFTING = AllocationLimits(dense_cells=0)
+KNAPSACK = Kind(7, 1, [70]), Kind(6, 1, [58]), Kind(4, 1, [38])
 NARROW = AllocationLimits(dense_cells=0, columns_per_class=1)
 
 
@@ -35,7 +36,7 @@ def written(solved: Allocation) -> str:
 
 def knapsack() -> AllocationProblem:
     """Return one whose linear program ends between whole numbers: ten devices, odd gangs."""
-    return posed([10], Kind(7, 1, [70]), Kind(6, 1, [58]), Kind(4, 1, [38]))
+    return posed([10], *KNAPSACK)
 
 
 def test_nothing_to_place_is_said_so() -> None:
@@ -84,6 +85,14 @@ def test_the_repair_finds_what_rounding_misses() -> None:
 def test_the_repair_changes_no_more_cells_than_it_may() -> None:
     """With one cell loose it cannot exchange two gangs for one."""
     assert allocate(knapsack(), dataclasses.replace(HARD, repair_cells=1)).objective == 70
+
+
+def test_the_repair_puts_nothing_where_it_may_not_run() -> None:
+    """Not even for a reservation that nothing else could serve."""
+    owner = Kind(4, 1, [-1], reservation=0)
+    problem = posed([10], *KNAPSACK, owner, reserved=[Reserved(4, [0], 50)])
+    solved = allocate(problem, HARD)
+    assert (solved.objective, solved.gangs.tolist()) == (96 - 4 * 50, [[0], [1], [1], [0]])
 
 
 def test_sifting_takes_up_few_columns_and_proves_as_much() -> None:
