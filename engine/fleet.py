@@ -18,7 +18,8 @@ class Fleet:
     """Nodes by row, shared by all cuts until the fleet changes.
 
     Arrays are int64 per node row: `pool` and `domain` are indices; a pool is the nodes of one SKU
-    in one cluster, and a gang stays in one pool, so that its workers are alike. `slots` counts
+    in one cluster, and a gang stays in one pool, so that its workers are alike. `host` is
+    int64[N, 4]: the node's cpu_milli, memory_mib, storage_mbps and network_mbps. `slots` counts
     usable device slots, `usable` is 1 where new work may go, `draining` where work is moved off.
     """
 
@@ -30,6 +31,7 @@ class Fleet:
     pool_region: tuple[RegionName, ...]
     pool: IntArray
     domain: IntArray
+    host: IntArray
     slots: IntArray
     usable: IntArray
     draining: IntArray
@@ -38,6 +40,11 @@ class Fleet:
     shareable: IntArray
     eligible: dict[int, IntArray]
     """Kind index to the rows of nodes that its constraints and worker shape allow.
+
+    Filled as kinds come.
+    """
+    largest: dict[int, int]
+    """Kind index to the workers of one gang that an empty fleet could hold together.
 
     Filled as kinds come.
     """

@@ -10,7 +10,7 @@ from engine.state import Kind, State, is_draining, policy_at_cut
 from engine.table_rows import current_rows
 from engine.tables import COLUMN, IntArray, JobDetail
 from schemas.decisions import Policy
-from schemas.fleet import Sku
+from schemas.fleet import Node, Sku
 from schemas.ids import ClusterName, JobId, RegionName, SkuName, TeamId, TenantName
 from schemas.tenants import Reservation, Team
 
@@ -125,6 +125,7 @@ def _fleet(state: State) -> Fleet:
         ),
         pool=table.place[:count, 1].copy(),
         domain=table.place[:count, 0].copy(),
+        host=np.array([_host(s) for s in specs], np.int64).reshape(count, 4),
         slots=np.array(slots, np.int64),
         usable=table.usable[:count].copy(),
         draining=np.array([is_draining(state.nodes[s.name]) for s in specs], np.int64),
@@ -136,6 +137,7 @@ def _fleet(state: State) -> Fleet:
             [s.sku in state.skus and state.skus[s.sku].shareable for s in specs], np.int64
         ),
         eligible={},
+        largest={},
         scopes={},
     )
     state.fleet_cut = made
@@ -145,3 +147,7 @@ def _fleet(state: State) -> Fleet:
 def _pool(name: str) -> tuple[ClusterName, SkuName]:
     cluster, _, sku = name.rpartition("/")
     return ClusterName(cluster), SkuName(sku)
+
+
+def _host(node: Node) -> tuple[int, int, int, int]:
+    return node.cpu_milli, node.memory_mib, node.storage_mbps, node.network_mbps

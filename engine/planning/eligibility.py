@@ -9,6 +9,7 @@ from engine.snapshot import DEVICE_MILLI, Snapshot
 from engine.state import Kind
 from engine.tables import IntArray
 from schemas.decisions import Exclusion
+from schemas.jobs import WorkerShape
 from schemas.kinds import Span
 from schemas.reasons import Rule
 
@@ -45,16 +46,7 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
     labels = np.array([set(asked.labels) <= set(spec.labels) for spec in fleet.specs], np.bool_)
     confidential = fleet.confidential == 1 if asked.confidential else everywhere
     shares = fleet.shareable == 1
-    fits = np.array(
-        [
-            spec.cpu_milli >= worker.cpu_milli
-            and spec.memory_mib >= worker.memory_mib
-            and spec.storage_mbps >= worker.storage_mbps
-            and spec.network_mbps >= worker.network_mbps
-            for spec in fleet.specs
-        ],
-        np.bool_,
-    )
+    fits = (fleet.host >= _asked(worker)).all(axis=1)
     return [
         (Rule.SKU, skus[fleet.pool]),
         (Rule.REGION, regions[fleet.pool]),
@@ -65,40 +57,53 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
     ]
 
 
+def _asked(worker: WorkerShape) -> IntArray:
+    return np.array(
+        [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps], np.int64
+    )
+
+
 def largest_gang(snapshot: Snapshot, kind_index: int) -> int:
-    """Return how many workers of one gang of this kind an empty fleet could hold together."""
+    """Return how many workers of one gang of this kind an empty fleet could hold together.
+
+    Worked out once per fleet and kind, but for confidential work, whose nodes change with time.
+    """
+    if snapshot.kinds[kind_index].constraints.confidential:
+        return _largest_gang(snapshot, kind_index)
+    known = snapshot.fleet.largest.get(kind_index)
+    if known is None:
+        known = snapshot.fleet.largest[kind_index] = _largest_gang(snapshot, kind_index)
+    return known
+
+
+def _largest_gang(snapshot: Snapshot, kind_index: int) -> int:
     fleet = snapshot.fleet
     rows = eligible_rows(snapshot, kind_index)
     if not len(rows):
         return 0
-    per_node = _workers_per_node(fleet, kind_index, snapshot, rows)
+    kind = snapshot.kinds[kind_index]
     group = {
         Span.CLUSTER: fleet.pool,
         Span.DOMAIN: fleet.domain,
         Span.NODE: np.arange(len(fleet.names)),
-    }[snapshot.kinds[kind_index].constraints.span]
+    }[kind.constraints.span]
+    per_node = _workers_per_node(fleet, kind.worker, rows)
     return int(np.bincount(group[rows], weights=per_node).max())
 
 
-def _workers_per_node(
-    fleet: Fleet, kind_index: int, snapshot: Snapshot, rows: IntArray
-) -> IntArray:
-    worker = snapshot.kinds[kind_index].worker
+_MANY = 2**31
+"""More workers than any node holds."""
+
+
+def _workers_per_node(fleet: Fleet, worker: WorkerShape, rows: IntArray) -> IntArray:
     share = DEVICE_MILLI // worker.device_milli if worker.devices == 1 else 1
+    most = np.full(len(rows), _MANY, np.int64)
     if worker.devices:
         most = fleet.slots[rows] * share // worker.devices
-    else:
-        most = np.full(len(rows), 2**31, np.int64)
-    indices: list[int] = rows.tolist()
-    specs = [fleet.specs[row] for row in indices]
-    for amount, has in (
-        (worker.cpu_milli, [spec.cpu_milli for spec in specs]),
-        (worker.memory_mib, [spec.memory_mib for spec in specs]),
-        (worker.storage_mbps, [spec.storage_mbps for spec in specs]),
-        (worker.network_mbps, [spec.network_mbps for spec in specs]),
-    ):
-        if amount:
-            most = np.minimum(most, np.array(has, np.int64) // amount)
+    asked = _asked(worker)
+    needs = asked > 0
+    if needs.any():
+        most = np.minimum(most, (fleet.host[rows][:, needs] // asked[needs]).min(axis=1))
     return most
 
 

@@ -4,11 +4,14 @@
 Scratch copies of what is free, changed as the plan grows.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from engine.phases import Phase
 from engine.planning.eligibility import eligible_rows
-from engine.snapshot import Snapshot
+from engine.planning.view import BoolArray
+from engine.snapshot import DEVICE_MILLI, Snapshot
 from engine.tables import IntArray
 from schemas.decisions import Slice
 from schemas.ids import JobId
@@ -16,6 +19,19 @@ from schemas.kinds import Span
 from solvers import packing
 
 _SUSPENDING, _STOPPING = int(Phase.SUSPENDING), int(Phase.STOPPING)
+
+
+@dataclass(slots=True)
+class _Rooms:
+    """What fits of one kind: workers per node row (-1 where it may not go), per group, at most.
+
+    As of the first `seen` changes.
+    """
+
+    room: IntArray
+    fits: IntArray
+    most: int
+    seen: int
 
 
 class Ground:
@@ -38,8 +54,10 @@ class Ground:
         )
         self._groups = np.arange(len(fleet.names))
         self._rows: dict[int, IntArray] = {}
-        self._fits: dict[int, IntArray] = {}
-        self._most: dict[int, int] = {}
+        self._rooms: dict[int, _Rooms] = {}
+        self._changed: list[int] = []
+        """Rows of nodes on which something changed, in the order in which it did."""
+        self._observed: packing.MixProfile | None = None
         self._releasing: dict[int, list[tuple[JobId, tuple[int, ...]]]] = {}
         """Node row to who gives up which slots there, in this plan or before it."""
         self._host_now = snapshot.host.copy()
@@ -69,22 +87,38 @@ class Ground:
         return self._fleet.domain if span is Span.DOMAIN else self._groups
 
     def fits(self, kind: int) -> IntArray:
-        """Return how many workers of a kind fit into what is free now, per group."""
-        found = self._fits.get(kind)
-        if found is None:
-            rows, group = self.rows(kind), self.group_of(kind)
-            workers = packing.workers_per_node(self.nodes, rows, self._demand(kind))
-            size = int(group.max()) + 1 if len(group) else 0
-            found = np.bincount(group[rows], weights=workers, minlength=size).astype(np.int64)
-            self._fits[kind] = found
-        return found
+        """Return how many workers of a kind fit into what is free now, per group.
+
+        Costs what changed since the last call for the kind.
+        """
+        rooms = self._rooms.get(kind)
+        if rooms is None:
+            rooms = self._rooms[kind] = self._all_rooms(kind)
+        elif rooms.seen < len(self._changed):
+            self._refresh(kind, rooms)
+        return rooms.fits
+
+    def _all_rooms(self, kind: int) -> _Rooms:
+        rows, group = self.rows(kind), self.group_of(kind)
+        room = np.full(len(self._groups), -1, np.int64)
+        room[rows] = packing.workers_per_node(self.nodes, rows, self._demand(kind))
+        size = int(group.max()) + 1 if len(group) else 0
+        fits = np.bincount(group[rows], weights=room[rows], minlength=size).astype(np.int64)
+        return _Rooms(room, fits, int(fits.max(initial=0)), len(self._changed))
+
+    def _refresh(self, kind: int, rooms: _Rooms) -> None:
+        changed = np.unique(np.array(self._changed[rooms.seen :], np.int64))
+        changed = changed[rooms.room[changed] >= 0]
+        now = packing.workers_per_node(self.nodes, changed, self._demand(kind))
+        np.add.at(rooms.fits, self.group_of(kind)[changed], now - rooms.room[changed])
+        rooms.room[changed] = now
+        rooms.most = int(rooms.fits.max(initial=0))
+        rooms.seen = len(self._changed)
 
     def most(self, kind: int) -> int:
         """Return how many workers of a kind fit into the roomiest group now."""
-        found = self._most.get(kind)
-        if found is None:
-            found = self._most[kind] = int(self.fits(kind).max(initial=0))
-        return found
+        self.fits(kind)
+        return self._rooms[kind].most
 
     def pack(self, kind: int, group: int, workers: int) -> tuple[packing.Slice, ...] | None:
         """Return where a gang goes inside a group, or None where it does not fit.
@@ -95,6 +129,34 @@ class Ground:
         inside = rows[self.group_of(kind)[rows] == group]
         placed = packing.place_gang(self.nodes, inside, self._demand(kind), workers)
         return placed.slices or None
+
+    def pack_worker(
+        self, kind: int, open_groups: BoolArray | None
+    ) -> tuple[packing.Slice, ...] | None:
+        """Return where a single worker spoils least for others, or None where it fits nowhere.
+
+        In the groups that are open to it, None for all. Changes nothing. Only where devices are
+        shared: see `shared`.
+        """
+        rows = self.rows(kind)
+        if open_groups is not None:
+            rows = rows[open_groups[self.group_of(kind)[rows]]]
+        placed = packing.place_gang(self.nodes, rows, self._demand(kind), 1, self._mix())
+        return placed.slices or None
+
+    @property
+    def shared(self) -> bool:
+        """Whether any job of the cut takes a part of a device."""
+        return bool((self._snapshot.column("worker_milli") % DEVICE_MILLI).any())
+
+    def _mix(self) -> packing.MixProfile:
+        """Return what the fleet is asked for: all that runs and waits in the cut."""
+        if self._observed is None:
+            counts = np.bincount(self._snapshot.column("kind"))
+            kinds = np.flatnonzero(counts).tolist()
+            demands = ((self._demand(kind), int(counts[kind])) for kind in kinds)
+            self._observed = packing.mix_profile(demands, self.nodes.free_milli.shape[1])
+        return self._observed
 
     def _demand(self, kind: int) -> packing.WorkerDemand:
         worker = self._snapshot.kinds[kind].worker
@@ -115,8 +177,7 @@ class Ground:
             self._host_now[piece.node] -= piece.workers * np.array(
                 [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps]
             )
-        self._fits.clear()
-        self._most.clear()
+            self._changed.append(piece.node)
         names = self._fleet.names
         return tuple(Slice(names[s.node], s.slots, s.milli, s.workers) for s in slices)
 
@@ -165,5 +226,4 @@ class Ground:
             nodes.memory_free_mib[row] += sign * piece.workers * worker.memory_mib
             nodes.storage_free_mbps[row] += sign * piece.workers * worker.storage_mbps
             nodes.network_free_mbps[row] += sign * piece.workers * worker.network_mbps
-        self._fits.clear()
-        self._most.clear()
+            self._changed.append(row)

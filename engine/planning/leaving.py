@@ -27,8 +27,8 @@ def leaving(snapshot: Snapshot, view: View) -> IntArray:
 
 def _trusted(snapshot: Snapshot) -> BoolArray:
     fleet = snapshot.fleet
-    current: BoolArray = fleet.attested_until_ms > snapshot.now_ms
-    return current & (fleet.confidential == 1)
+    current: BoolArray = (fleet.attested_until_ms > snapshot.now_ms) & (fleet.confidential == 1)
+    return current
 
 
 def _stands_on(snapshot: Snapshot, job: int, nodes: BoolArray) -> bool:

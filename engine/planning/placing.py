@@ -27,6 +27,7 @@ from schemas.decisions import (
 )
 from schemas.ids import JobId
 from schemas.kinds import Tier
+from solvers import packing
 from solvers.reclaim import cheapest_cover
 
 _Moves = tuple[tuple[int, int], ...]
@@ -55,6 +56,14 @@ class Placing:
 
         Without moves it could never grow, so it starts whole.
         """
+        self._shared = self.ground.shared
+        ran_ms = snapshot.now_ms - snapshot.column("phase_since_ms")
+        self._rested: BoolArray = ran_ms >= snapshot.policy.min_run_ms
+        """Who has run for the policy's shortest time, bool[J]."""
+        self._gives_way: BoolArray = (
+            self._rested & (view.reservation < 0) & (snapshot.column("tier") == Tier.BASIC)
+        )
+        """Who may be moved for others than a reservation's owner, bool[J]."""
         self._stop_cost: IntArray | None = None
         self._where = self._pool.copy()
         """In which pool each job is once the plan is carried out, int64[J], or -1."""
@@ -95,11 +104,27 @@ class Placing:
         waiting = np.flatnonzero(view.waiting & (self._could_fit() | self._could_displace()))
         order = in_order(snapshot, view, waiting)
         displaces = self._could_displace()
+        in_vain: dict[tuple[int, ...], int] = {}
         for job in order[: snapshot.policy.queue_limit].tolist():
-            if not self.limits.allows(job):
+            likes = self.likes(job)
+            if in_vain.get(likes) == len(self.actions) or not self.limits.allows(job):
                 continue
-            if not self._fit(job) and displaces[job]:
-                self._displace(job)
+            if not self._fit(job) and not (displaces[job] and self._displace(job)):
+                in_vain[likes] = len(self.actions)  # nothing has changed until there is an action
+
+    def likes(self, job: int) -> tuple[int, ...]:
+        """Return all that decides whether a waiting job can be placed: alike jobs fare alike."""
+        view = self.view
+        limited = int(self.snapshot.column("team")[job]) if self.limits.any else -1
+        return (
+            int(self._kind[job]),
+            int(self._least[job]),
+            int(self.snapshot.column("workers_max")[job]),
+            int(view.rank[job]),
+            int(view.weight[job]),
+            int(view.reservation[job]),
+            limited,
+        )
 
     def _could_displace(self) -> BoolArray:
         """Return who may make room for itself, bool[J]."""
@@ -123,8 +148,10 @@ class Placing:
         kind, least = int(self._kind[job]), int(self._least[job])
         if self.ground.most(kind) < least:
             return False
-        fits = self._open_fits(job)
         most = self._most(job)
+        if self._shared and most == 1:
+            return self._fit_worker(job, kind)
+        fits = self._open_fits(job)
         enough = np.flatnonzero(fits >= most)
         for group in enough[np.argsort(fits[enough], kind="stable")].tolist():
             if self._launch(job, kind, group, most):
@@ -132,6 +159,15 @@ class Placing:
         group = int(np.argmax(fits))
         workers = min(most, int(fits[group]))
         return workers >= least and self._launch(job, kind, group, workers)
+
+    def _fit_worker(self, job: int, kind: int) -> bool:
+        """Place a single worker where it spoils least for work to come."""
+        scope = self.limits.scope(job, self.ground.group_of(kind))
+        packed = self.ground.pack_worker(kind, scope)
+        if packed is None:
+            return False
+        self._take(job, kind, 1, packed)
+        return True
 
     def _most(self, job: int) -> int:
         """Return the most workers a waiting job may start with, limits considered."""
@@ -151,6 +187,11 @@ class Placing:
         packed = self.ground.pack(kind, group, workers)
         if packed is None:
             return False
+        self._take(job, kind, workers, packed)
+        return True
+
+    def _take(self, job: int, kind: int, workers: int, packed: tuple[packing.Slice, ...]) -> None:
+        """Order a launch on devices that were found for it."""
         detail = self.snapshot.details[job]
         waits = self.ground.awaited(kind, packed)
         slices = self.ground.take(kind, packed)
@@ -161,7 +202,6 @@ class Placing:
         self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
         self._settle_in(job, packed[0].node)
         self.limits.count(job, int(self.running[job]))
-        return True
 
     # --- who makes room -------------------------------------------------------------------------
 
@@ -194,13 +234,12 @@ class Placing:
 
     def _victims(self, job: int) -> BoolArray:
         """Return who may be moved for a job's sake."""
-        view, snapshot = self.view, self.snapshot
-        free_to_move = self._movable & (view.reservation < 0)
+        view = self.view
         if view.rank[job] == Rank.RESERVED:
-            return free_to_move | (view.starting & ~self._moved & (view.reservation < 0))
-        basic = snapshot.column("tier") == Tier.BASIC
+            movable = self._movable | (view.starting & ~self._moved)
+            return movable & (view.reservation < 0)
         cheaper = view.weight < view.weight[job]
-        victims: BoolArray = free_to_move & self._rested() & basic & cheaper
+        victims: BoolArray = self._movable & self._gives_way & cheaper
         return victims
 
     def _standing(
@@ -222,12 +261,6 @@ class Placing:
                 found.append((job, held))
         pairs = np.array(found, np.int64).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
-
-    def _rested(self) -> BoolArray:
-        """Return who has run for the policy's shortest time, bool[J]."""
-        ran_ms = self.snapshot.now_ms - self.snapshot.column("phase_since_ms")
-        rested: BoolArray = ran_ms >= self.snapshot.policy.min_run_ms
-        return rested
 
     def _cover(
         self, victims: BoolArray, group: int, group_of: IntArray, short_milli: int
@@ -351,13 +384,11 @@ class Placing:
         self._where[job] = self.snapshot.fleet.pool[row]
         self._placed[job] = True
 
-    def launch_in(self, job: int, pool: int, surplus: IntArray) -> bool:
-        """Launch a waiting job in a pool, making room only by jobs of `surplus`.
+    def launch_in(self, job: int, pool: int, surplus: BoolArray) -> bool:
+        """Launch a waiting job in a pool, making room only by jobs of `surplus`, bool[J].
 
         Return whether it was placed.
         """
-        if not self.view.waiting[job]:
-            return False
         kind, columns = int(self._kind[job]), self.snapshot.column
         group_of = self.ground.group_of(kind)
         if group_of is not self.snapshot.fleet.pool:
@@ -366,9 +397,7 @@ class Placing:
         room = int(self.ground.fits(kind)[pool])
         if room >= least:
             return self._launch(job, kind, pool, min(room, most))
-        victims = np.zeros(len(self._kind), np.bool_)
-        victims[surplus] = True
-        victims &= self._movable & self._rested() & (self.view.reservation < 0)
+        victims = surplus & self._movable & self._rested & (self.view.reservation < 0)
         short_milli = (least - room) * int(columns("worker_milli")[job])
         cover = self._cover(victims, pool, group_of, short_milli)
         worth = costs.gain(self.snapshot, self.view, job)
@@ -383,7 +412,7 @@ class Placing:
         if not self.snapshot.policy.moves:
             return
         snapshot, columns = self.snapshot, self.snapshot.column
-        wants = self._movable & self._rested() & (columns("workers") < columns("workers_max"))
+        wants = self._movable & self._rested & (columns("workers") < columns("workers_max"))
         for job in np.flatnonzero(wants).tolist():
             kind = int(self._kind[job])
             first = snapshot.details[job].slices[0].node

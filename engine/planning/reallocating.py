@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.planning.certificate import Posed
 from engine.planning.placing import Placing
+from engine.planning.view import BoolArray
 from engine.tables import IntArray
 from solvers import allocation
 
@@ -20,9 +21,14 @@ def reallocate(placing: Placing, posed: Posed, solved: allocation.Allocation) ->
     stand in the pool beyond their number.
     """
     surplus = _surplus(placing, posed, solved.gangs)
+    waiting = placing.view.waiting
+    in_vain: dict[tuple[int, ...], int] = {}
     for job, pool in _shortfall(placing, posed, solved.gangs):
-        if placing.running[job] == 0 and placing.limits.allows(job):
-            placing.launch_in(job, pool, surplus)
+        likes = (pool, *placing.likes(job))
+        if in_vain.get(likes) == len(placing.actions) or not placing.limits.allows(job):
+            continue
+        if waiting[job] and placing.running[job] == 0 and not placing.launch_in(job, pool, surplus):
+            in_vain[likes] = len(placing.actions)
 
 
 def _running(placing: Placing, posed: Posed) -> IntArray:
@@ -31,18 +37,18 @@ def _running(placing: Placing, posed: Posed) -> IntArray:
     return np.where(after.running[posed.members] > 0, after.pool[posed.members], -1)
 
 
-def _surplus(placing: Placing, posed: Posed, gangs: IntArray) -> IntArray:
-    """Return the jobs that stand in a pool beyond their class's number there."""
+def _surplus(placing: Placing, posed: Posed, gangs: IntArray) -> BoolArray:
+    """Return which jobs stand in a pool beyond their class's number there, bool[J]."""
     left = gangs.copy()
-    beyond: list[int] = []
+    beyond = np.zeros(len(placing.running), np.bool_)
     where = _running(placing, posed)
     for member in np.flatnonzero(where >= 0).tolist():
         cell = posed.class_of[member], where[member]
         if left[cell] > 0:
             left[cell] -= 1
         else:
-            beyond.append(int(posed.members[member]))
-    return np.array(beyond, np.int64)
+            beyond[posed.members[member]] = True
+    return beyond
 
 
 def _shortfall(placing: Placing, posed: Posed, gangs: IntArray) -> list[tuple[int, int]]:

@@ -221,8 +221,8 @@ BREAKS = (
         (
             Edit(
                 "engine/planning/leaving.py",
-                "current: BoolArray = fleet.attested_until_ms > snapshot.now_ms",
-                "current: BoolArray = fleet.attested_until_ms > 0",
+                "(fleet.attested_until_ms > snapshot.now_ms)",
+                "(fleet.attested_until_ms > 0)",
             ),
         ),
     ),
