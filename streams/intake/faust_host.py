@@ -13,6 +13,9 @@ here, each with a test in `tests/intake/test_faust_traps.py`:
 - At least once: Faust's transactions do not cover topics that the app does not read.
 - One agent on real topics; an app on channels alone crashes.
 - A buffer far larger than a fetch; a full one pauses its partition for a second.
+- What Faust passes over is noticed: after a rebalance it may drop records that it takes for read,
+  or stop reading a partition. Either ends the process, and its successor reads on from what is
+  committed.
 - No web server; it would show tables to everybody on the network.
 - Topics are declared by the project: Faust creates none, and needs no leader topic.
 - Raw bytes in and out; no codec that runs what it reads.
@@ -33,6 +36,7 @@ from faust.types import TP
 
 from streams.intake.faust_consumer import EagerConsumer
 from streams.intake.fold_rules import FOLD, FoldRules
+from streams.intake.gaps import holds_records
 from streams.intake.outbox import Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
 from streams.kafka.connection import Connection
@@ -47,6 +51,10 @@ MOST_PENDING = 20_000
 BUFFER = 65_536
 FETCH_BYTES = 1_048_576
 COMMIT_S = 1.0
+STALL_S, BUSY_STALL_S = 30.0, 300.0
+"""A partition with records to read from which none came for so long stands still: where none came
+from any other either, and where the worker is busy with those."""
+
 _SETTLE_S = 0.002
 _MS = 1_000
 _BUG = 70
@@ -107,14 +115,18 @@ class FaustIntake:
         """Declare app, table and agent; nothing is connected before the app starts."""
         self._now_ms = now_ms
         self._fold = fold
+        self._connection = connection
+        self._group = topology.group(INTAKE)
+        self._upstream = frozenset(topic.name for topic in topology.upstream)
         self._worker = Worker(topology.rules, fold)
         self._outbox = Outbox(connection, topology)
         self._pending: list[Any] = []
         self._stream: Any = None
         self._settling = asyncio.Lock()
         self._next: dict[Place, int] = {}
+        self._moved_at: dict[Place, float] = {}
         self._asked_at = 0.0
-        self.taken = 0
+        self.taken = self._taken_before = 0
         self.app: Any = _App(topology.group(INTAKE), **settings(connection, topology))
         self.app.intake = self
         transport: Any = self.app.transport
@@ -161,6 +173,9 @@ class FaustIntake:
     def _take(self, event: Any) -> None:  # noqa: ANN401  # Faust's are loose
         message = event.message
         place: Place = (message.topic, message.partition)
+        expected = self._expected(place)
+        if message.offset > expected:
+            self._look_into(place, expected, message.offset)
         if not self._worker.owns(place):
             self._worker.assign(place, self._cells.get)
         now_ms = self._now_ms()
@@ -173,25 +188,54 @@ class FaustIntake:
         for output in self._worker.take(place, record, now_ms):
             self._outbox.send(output, now_ms)
         self._next[place] = message.offset + 1
+        self._moved_at[place] = time.monotonic()
         self._pending.append(event)
         self.taken += 1
+
+    def _expected(self, place: Place) -> int:
+        """Return where to go on in a partition: behind the last record, or at what is committed."""
+        known = self._next.get(place)
+        if known is not None:
+            return known
+        committed: int | None = self.app.consumer._committed_offset.get(TP(*place))  # noqa: SLF001  # said nowhere else
+        return committed or 0
+
+    def _look_into(self, place: Place, expected: int, offset: int) -> None:
+        """End the process if Faust passed over records before `offset`."""
+        if holds_records(self._connection, self._group, place, expected, offset):
+            _end(f"Faust passed over records of {place} between {expected} and {offset}")
 
     async def let_time_pass(self) -> None:
         """Let time pass in the partitions whose end is where we are, by the broker's own word."""
         now = time.monotonic()
-        if now < self._asked_at + self._fold.sweep_ms / _MS or not self._worker.places:
+        if now < self._asked_at + self._fold.sweep_ms / _MS:
             return
         self._asked_at = now
-        places = [TP(*place) for place in self._worker.places]
         try:
-            ends = await self.app.consumer.highwaters(*places)
+            consumer: Any = self.app.consumer
+            assigned = [tp for tp in consumer.assignment() if tp.topic in self._upstream]
+            ends: dict[Any, int] = await consumer.highwaters(*assigned) if assigned else {}
         except Exception:  # noqa: BLE001  # whatever it is, no broker answers: nobody's silence
+            self._moved_at.clear()
             return
+        patience_s = STALL_S if self.taken == self._taken_before else BUSY_STALL_S
+        self._taken_before = self.taken
+        for tp, end in ends.items():
+            self._watch((tp.topic, tp.partition), end, now, patience_s)
         for place in self._worker.places:
             if self._next.get(place, -1) >= ends.get(TP(*place), 0):
                 now_ms = self._now_ms()
                 for output in self._worker.quiet(place, now_ms):
                     self._outbox.send(output, now_ms)
+
+    def _watch(self, place: Place, end: int, now: float, patience_s: float) -> None:
+        """End the process if a partition with records to read has stood still for long."""
+        expected = self._expected(place)
+        if expected >= end:
+            self._moved_at[place] = now
+        elif now - self._moved_at.setdefault(place, now) > patience_s:
+            self._moved_at[place] = now
+            self._look_into(place, expected, end)
 
     # --- checkpoints ----------------------------------------------------------------------------
 
@@ -233,6 +277,7 @@ class FaustIntake:
         for place in self._worker.places:
             self._worker.revoke(place)
         self._next.clear()
+        self._moved_at.clear()
         self._pending.clear()
 
 
