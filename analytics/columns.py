@@ -64,6 +64,12 @@ _SUBJECTS: Mapping[type, tuple[_Getter, _Getter, _Getter]] = MappingProxyType(
 _UNKNOWN = (_nothing, _nothing, _nothing)
 
 
+def subjects(event: Event) -> tuple[str | None, int | None, str | None]:
+    """Return what an event is about: job, attempt and node, None where it names none."""
+    job, attempt, node = _SUBJECTS[type(event)]
+    return job(event), attempt(event), node(event)
+
+
 def chunks(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> Iterator[Chunk]:
     """Yield the columns of consecutive records, of which the first is at position `first`.
 
@@ -81,15 +87,15 @@ def _chunk(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> C
     published = [envelope.published for envelope in opened]
     origins = [p.origin for p in published]
     events = [_decode(envelope) for envelope in opened]
-    subjects = [_SUBJECTS.get(type(event), _UNKNOWN) for event in events]
+    getters = [_SUBJECTS.get(type(event), _UNKNOWN) for event in events]
     return (  # in the order of `parquet.COLUMNS`
         [e.position for e in opened],
         [e.recorded_ms for e in opened],
         [p.ce_type for p in published],
         [e.cause for e in opened],
-        [job(event) for (job, _, _), event in zip(subjects, events, strict=True)],
-        [attempt(event) for (_, attempt, _), event in zip(subjects, events, strict=True)],
-        [node(event) for (_, _, node), event in zip(subjects, events, strict=True)],
+        [job(event) for (job, _, _), event in zip(getters, events, strict=True)],
+        [attempt(event) for (_, attempt, _), event in zip(getters, events, strict=True)],
+        [node(event) for (_, _, node), event in zip(getters, events, strict=True)],
         _texts(events),
         [o.ce_id for o in origins],
         [o.ce_source for o in origins],

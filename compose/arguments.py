@@ -40,6 +40,11 @@ _MOMENT = (
     "the end of the history by default"
 )
 
+_SINCE = (
+    "begin at a position or recorded time; by default with the last records, or at the beginning "
+    "where --job or --type asks for some only"
+)
+
 Home = Annotated[Path, Parameter(help="the run's folder")]
 Shown = Annotated[Output, Parameter(name=["--output", "-o"], help="how the answer is written")]
 At = Annotated[
@@ -51,6 +56,17 @@ At = Annotated[
         allow_leading_hyphen=True,
         metavar="MOMENT",
         help=_MOMENT,
+    ),
+]
+Since = Annotated[
+    Moment | None,
+    Parameter(
+        converter=_read(parse_moment),
+        n_tokens=1,
+        accepts_keys=False,
+        allow_leading_hyphen=True,
+        metavar="MOMENT",
+        help=_SINCE,
     ),
 ]
 Days = Annotated[

@@ -9,7 +9,11 @@ from analytics.audit import verify
 from analytics.tables import Grid, Output
 from compose.answers import answer, answer_object, tell
 from compose.arguments import Home, Shown
+from compose.check_broker import OK as _OK
+from compose.check_broker import Row as _Row
+from compose.check_broker import broker_rows
 from compose.exits import Exit
+from compose.installation import HERE, Where
 from compose.places import POOL_OF_DEMO, RunFolder
 from schemas.errors import SinglepoolError
 from streams.build import fingerprint
@@ -17,17 +21,21 @@ from streams.embedded import EmbeddedReader
 
 _PACKAGES = ("schemas", "solvers", "engine", "streams", "analytics", "compose")
 _OLDEST = (3, 11)
-_OK = "ok"
-
-_Row = tuple[str, str, str]
 
 
-def doctor(*, home: Home = POOL_OF_DEMO, output: Shown = Output.TABLE) -> int:
+def doctor(*, home: Home = POOL_OF_DEMO, where: Where = HERE, output: Shown = Output.TABLE) -> int:
     """Check this installation and a run's folder: Python, libraries, names, ledger, archive.
 
+    With an option that names a broker, that too: which Kafka it is, topics against
+    their declaration, clocks, whether this build can read the ledger, lag.
+
     Example: singlepool doctor --home out/desk
+
+    Example: singlepool doctor --bootstrap 127.0.0.1:9092 --home out/live
     """
     rows = (_python(), *_libraries(), *_names(), _build(), *_run(RunFolder(home)))
+    if where.named:
+        rows = (*rows, *broker_rows(where))
     answer(Grid(("what", "found", "verdict"), rows), output)
     wrong = [what for what, _, verdict in rows if verdict != _OK]
     if wrong:

@@ -69,6 +69,8 @@ _offer_group(_PROVE, "archive", "replay:archive", "The archive: check every byte
 _offer(_PROVE, "doctor", "check:doctor", "Check this installation and a run's folder.")
 _offer(_PROVE, "version", "check:show_version", "Version and build fingerprint.")
 _offer_group(_KAFKA, "broker", "broker.commands:broker", "A real broker on this machine: up, down.")
+_offer(_KAFKA, "tail", "watch:tail", "The ledger's records as they come: of a job, of a type.")
+_offer(_KAFKA, "lag", "watch:lag", "Who is how far: intake, engine, archive.")
 _offer_group(_KAFKA, "serve", "serve:serve", "Long-running processes: intake, engine, archive.")
 _offer_group(_KAFKA, "topics", "topics:topics", "The declared topics on a broker: plan, apply.")
 

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`singlepool rejected`: the events that were refused, and publishing them again after a fix."""
+"""`singlepool rejected`: the events that were refused, and publishing them again after a fix.
 
-from collections.abc import Sequence
+They are those of a run's folder, or, with an option that names a broker, those of its topic.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from cyclopts import App, Parameter
 from msgspec import json
@@ -11,13 +15,18 @@ from msgspec import json
 from analytics.tables import Grid, Output
 from compose.answers import answer, answer_object, tell
 from compose.arguments import Home, Shown
+from compose.broker.layout import OPERATOR
 from compose.exits import Exit
+from compose.installation import HERE, Where
 from compose.moments import written
 from compose.places import DESK, RunFolder
 from compose.publishing import open_desk, show_taken
 from schemas.ledger import NoSuchRejectedError, RejectedEvent
 from schemas.reasons import WORDING, Rejection
 from streams.embedded import EmbeddedReader
+from streams.kafka.publisher import Publisher
+from streams.kafka.rejected import RejectedLog
+from streams.kafka.topics import ANYBODY
 from streams.publish import to_line
 
 _AT_ONCE = 1_000
@@ -30,17 +39,36 @@ Replayed = Annotated[bool, Parameter(name="--all", help="also those that were pu
 @rejected.default
 @rejected.command(name="list")
 def list_refused(
-    *, home: Home = DESK, everything: Replayed = False, output: Shown = Output.TABLE
+    *,
+    home: Home = DESK,
+    where: Where = HERE,
+    everything: Replayed = False,
+    output: Shown = Output.TABLE,
 ) -> None:
     """List the events that were refused, with field, value and rule.
 
     Example: singlepool rejected list --all --output ndjson
+
+    Example: singlepool rejected list --bootstrap 127.0.0.1:9092
     """
-    kept = _kept(home, everything=everything)
+    with _store(home, where) as store:
+        kept = _kept(store, everything=everything)
     answer(_short_list(kept) if output is Output.TABLE else _full_list(kept), output)
 
 
 _Kept = Sequence[tuple[int, RejectedEvent]]
+
+
+class _Refusals(Protocol):
+    """What can be asked of a store of refused events by who only reads it."""
+
+    def rejected(self, start: int, limit: int) -> _Kept:
+        """Return up to `limit` refused events, numbered from 1, from number `start` on."""
+        ...
+
+    def outstanding(self, start: int, limit: int) -> _Kept:
+        """Return the same without those that were published again."""
+        ...
 
 
 def _short_list(kept: _Kept) -> Grid:
@@ -75,18 +103,39 @@ def _full_list(kept: _Kept) -> Grid:
     return Grid((*about, "rejection", "field", "value", "rule"), rows)
 
 
-def _kept(home: Path, *, everything: bool) -> list[tuple[int, RejectedEvent]]:
-    """Return all refused events of a folder's ledger, or those not yet published again."""
-    found: list[tuple[int, RejectedEvent]] = []
+@contextmanager
+def _store(home: Path, where: Where) -> Generator[_Refusals]:
+    """Give what keeps the refused events: a folder's ledger, or a broker's topic."""
+    if where.named:
+        with closing(RejectedLog(where.connection(OPERATOR), where.topology())) as log:
+            yield log
+        return
     with EmbeddedReader(RunFolder(home).with_ledger().ledger) as ledger:
-        read = ledger.rejected if everything else ledger.outstanding
-        while part := read(found[-1][0] + 1 if found else 1, _AT_ONCE):
-            found.extend(part)
+        yield ledger
+
+
+def _kept(store: _Refusals, *, everything: bool) -> list[tuple[int, RejectedEvent]]:
+    """Return all refused events, or those not yet published again."""
+    found: list[tuple[int, RejectedEvent]] = []
+    read = store.rejected if everything else store.outstanding
+    while part := read(found[-1][0] + 1 if found else 1, _AT_ONCE):
+        found.extend(part)
     return found
 
 
+def _one(store: _Refusals, number: int) -> RejectedEvent:
+    """Return a refused event. Raises `NoSuchRejectedError`."""
+    found = store.rejected(number, 1) if number > 0 else ()
+    if not found or found[0][0] != number:
+        msg = f"there is no refused event {number}; see singlepool rejected list --all"
+        raise NoSuchRejectedError(msg)
+    return found[0][1]
+
+
 @rejected.command
-def show(number: int, *, home: Home = DESK, output: Shown = Output.TABLE) -> None:
+def show(
+    number: int, *, home: Home = DESK, where: Where = HERE, output: Shown = Output.TABLE
+) -> None:
     """Show one refused event whole, as a line that can be mended and published.
 
     Example: singlepool rejected show 3 --output json
@@ -95,12 +144,8 @@ def show(number: int, *, home: Home = DESK, output: Shown = Output.TABLE) -> Non
     ----------
     number: its number in the list.
     """
-    with EmbeddedReader(RunFolder(home).with_ledger().ledger) as ledger:
-        found = ledger.rejected(number, 1) if number > 0 else ()
-    if not found or found[0][0] != number:
-        msg = f"there is no refused event {number} in {home}; see singlepool rejected list --all"
-        raise NoSuchRejectedError(msg)
-    event = found[0][1]
+    with _store(home, where) as store:
+        event = _one(store, number)
     line = to_line(event.published).decode().rstrip()
     fields: dict[str, object] = {
         "number": number,
@@ -116,7 +161,13 @@ def show(number: int, *, home: Home = DESK, output: Shown = Output.TABLE) -> Non
 
 
 @rejected.command(name="replay")
-def publish_again(*numbers: int, home: Home = DESK, output: Shown = Output.TABLE) -> int:
+def publish_again(
+    *numbers: int,
+    home: Home = DESK,
+    where: Where = HERE,
+    domain: str = ANYBODY.name,
+    output: Shown = Output.TABLE,
+) -> int:
     """Publish refused events again, byte by byte: after a fix of the world they count.
 
     One that is refused again gets a new number.
@@ -126,10 +177,33 @@ def publish_again(*numbers: int, home: Home = DESK, output: Shown = Output.TABLE
     Parameters
     ----------
     numbers: their numbers in the list; all that were not yet published again by default.
+    domain: on a broker, the trust domain whose topics they are published to.
     """
-    chosen: Sequence[int] = numbers or [n for n, _ in _kept(home, everything=False)]
+    with _store(home, where) as store:
+        chosen: Sequence[int] = numbers or [n for n, _ in _kept(store, everything=False)]
     if not chosen:
-        tell(f"no refused event in {home} is left to publish again")
+        tell(
+            f"no refused event {'there' if where.named else f'in {home}'} is left to publish again"
+        )
         return Exit.DONE
+    if where.named:
+        return _to_broker(chosen, where, domain, output)
     with open_desk(home) as desk:
         return show_taken(desk, desk.replay(chosen), home, output)
+
+
+def _to_broker(chosen: Sequence[int], where: Where, domain: str, output: Output) -> int:
+    """Publish to upstream's topics; what becomes of it, the engine says later.
+
+    A crash before the mark leaves them to be published once more, which has no second effect.
+    """
+    at, topology = where.connection(OPERATOR), where.topology()
+    with (
+        closing(RejectedLog(at, topology)) as log,
+        closing(Publisher(at, topology, domain)) as publisher,
+    ):
+        events = [_one(log, number).published for number in dict.fromkeys(chosen)]
+        publisher.publish(events)
+        log.mark_replayed(chosen)
+    answer_object({"published": len(events)}, output)
+    return Exit.DONE

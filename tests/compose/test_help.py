@@ -28,6 +28,7 @@ HEAVY = {
 COMMANDS = [
     ("demo",),
     ("run",),
+    ("up",),
     ("publish",),
     ("rejected", "list"),
     ("rejected", "show"),
@@ -40,6 +41,8 @@ COMMANDS = [
     ("replay",),
     ("archive", "verify"),
     ("doctor",),
+    ("tail",),
+    ("lag",),
     ("version",),
 ]
 LOADED = """
