@@ -99,6 +99,8 @@ def test_the_bound_knows_how_many_gangs_a_pool_takes_by_shape() -> None:
     problem = posed([9] * 3, Kind(1, 9, pools, bonus=7, stay=[1, 1, 0], most=[3, 2, 9]))
     expected = 3 * 20 + 7 + 2 * 12 + 7
     assert upper_bound(problem, Prices.zero(problem)) == expected
+    fewer = dataclasses.replace(problem, class_gangs=np.array([4]))
+    assert upper_bound(fewer, Prices.zero(fewer)) == 3 * 20 + 7 + 12 + 7
 
 
 @settings(max_examples=8)
