@@ -147,15 +147,17 @@ def test_recorded_time_never_runs_backwards_and_never_stands_still() -> None:
         submit(world, "a")
         turns(one, 30)
         world.clock.wall -= 3_600_000
-        submit(world, "b")
-        turns(one, 30)
+        for name in ("b", "c"):
+            submit(world, name)
+            turns(one, 30)
     with leader(world, manner("two")) as two:
-        submit(world, "c")
-        turns(two, 30)
+        for name in ("d", "e"):
+            submit(world, name)
+            turns(two, 30)
     times = [record.recorded_ms for record in world.records()]
     assert times == sorted(times)
     launched = [event.job for event in world.events() if isinstance(event, LaunchOrdered)]
-    assert launched == [job(name).id for name in ("a", "b", "c")]
+    assert launched == [job(name).id for name in "abcde"]
     assert times[-1] < START_MS + 100 * 1_000
 
 
@@ -209,6 +211,7 @@ def test_a_new_leader_goes_on_where_the_ledger_ends() -> None:
     with leader(world, manner("two")) as two:
         turns(two, 30)
         digest = two.digest()
+    assert world.input.handed == len(world.input.events)
     facts = [event for event in world.events() if isinstance(event, jobs.JobSubmitted)]
     assert len(facts) == 1
     directives = [o for o in world.ledger.told if o.channel.value == "directives"]

@@ -4,7 +4,7 @@
 from schemas import jobs
 from schemas.codec import decode_directive, decode_event
 from schemas.decisions import VerdictReached
-from schemas.directives import LaunchDirective, StopDirective, SuspendDirective
+from schemas.directives import LaunchDirective, ResizeDirective, StopDirective, SuspendDirective
 from schemas.ids import JobId
 from schemas.kinds import Tier
 from schemas.reasons import Reason
@@ -67,6 +67,23 @@ def test_a_directive_to_leave_goes_where_the_gang_is() -> None:
     assert {output.key for output in found} == nodes
     kinds = {decode_directive(o.headers[0][1].decode(), o.value or b"").__class__ for o in found}
     assert kinds == {StopDirective}
+
+
+def test_a_gang_that_shrinks_is_told_on_the_nodes_that_it_leaves() -> None:
+    """A resize names the slices that stay; the agents of the others must know too."""
+    stage = Stage()
+    stage.tell(*genesis(reserved=16))
+    stage.submit(*(job(f"wide{i}", 8, least=4) for i in range(2)))
+    stage.wait(3 * 3_600_000)
+    mine = job("mine", 4, tier=Tier.PREMIUM, team="red")
+    stage.hear(jobs.JobSubmitted(mine), after_ms=60_000)
+    assert stage.plan_aside()
+    stage.land()
+    (resize,) = [d for d in stage.last.directives if isinstance(d, ResizeDirective)]
+    stays = {piece.node for piece in resize.slices}
+    leaves = {piece.node for piece in stage.state.jobs[resize.job].slices} - stays
+    assert leaves
+    assert {output.key for output in told(stage, Channel.DIRECTIVES)} == stays | leaves
 
 
 def test_a_verdict_says_where_a_job_stands() -> None:

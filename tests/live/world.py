@@ -93,6 +93,7 @@ class MemoryInput:
         """Start empty."""
         self._clock = clock
         self.events: list[Published] = []
+        self.handed = 0
         self._next = 0
 
     def publish(self, *events: Event) -> None:
@@ -112,6 +113,7 @@ class MemoryInput:
             self._clock.rest(timeout_ms)
             return NOTHING
         self._next += len(found)
+        self.handed += len(found)
         return Arrived(found, {INPUT: self._next})
 
     def lag(self) -> int:
