@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archive of a ledger on a real broker: each position once, and where to go on."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from analytics import parquet
+from analytics.archive import Archiver
+from analytics.audit import read_envelopes, verify
+from analytics.errors import LedgerGapError
+from compose.archiving import ArchiveService, Archiving
+from compose.exits import Exit
+from schemas.ledger import Batch
+from streams.kafka.connection import Connection
+from streams.kafka.entries import Note, note_headers, note_value, record_headers
+from streams.kafka.ledger import KafkaLedger
+from streams.kafka.reader import KafkaReader
+from streams.kafka.topics import ARCHIVER, Topology
+from streams.live.ports import SystemClock
+from streams.live.process import json_log
+from streams.live.vitals import Vitals
+from streams.memory import MemoryLedger
+from tests.analytics.ledgers import long_ledger
+
+SEGMENT = 10
+PATIENCE_S = 120.0
+
+
+def write(broker: Connection, topology: Topology, records: list[bytes], at_once: int = 7) -> None:
+    """Append records in transactions, each of which leaves a note and a marker between them."""
+    with KafkaLedger(broker, topology) as ledger:
+        lease = ledger.acquire("test")
+        while (head := ledger.head()) < len(records):
+            ledger.append(lease, head, Batch(records[head : head + at_once]))
+
+
+def reader(broker: Connection, topology: Topology) -> KafkaReader:
+    return KafkaReader(broker, topology, ARCHIVER)
+
+
+def stated(folder: Path) -> list[dict[str, int]]:
+    """What each segment states of the broker's places."""
+    found = [parquet.read(f.read_bytes(), ["leaf"]) for f in sorted(folder.glob("*.parquet"))]
+    return [msgspec.json.decode(c.metadata["places"], type=dict[str, int]) for c in found]
+
+
+def test_notes_and_markers_are_no_gaps(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """Offsets have holes where positions have none; the archive has each position once."""
+    records = long_ledger(45).records
+    write(broker, topics, records)
+    with reader(broker, topics) as ledger:
+        Archiver(tmp_path, SEGMENT).seal(ledger)
+    assert list(read_envelopes(tmp_path)) == records
+    assert verify(tmp_path).sound
+    offsets = [places[f"{topics.ledger.name}/0"] for places in stated(tmp_path)]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] > len(records)
+
+
+def test_segments_hold_the_same_as_those_of_an_embedded_ledger(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """Names and roots agree; the broker's places are the one thing that an embedded one lacks."""
+    records = long_ledger(30).records
+    write(broker, topics, records)
+    with reader(broker, topics) as ledger:
+        Archiver(tmp_path / "live", SEGMENT).seal(ledger)
+    Archiver(tmp_path / "embedded", SEGMENT).seal(MemoryLedger(records))
+    roots = [
+        [
+            (f.name, parquet.read(f.read_bytes(), ["leaf"]).metadata["root"])
+            for f in sorted((tmp_path / name).glob("*.parquet"))
+        ]
+        for name in ("live", "embedded")
+    ]
+    assert roots[0] == roots[1]
+
+
+def test_a_new_archiver_goes_on_at_the_place_that_the_archive_states(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """Where it goes on is what the last segment states; nothing is archived twice or left out."""
+    records = long_ledger(60).records
+    write(broker, topics, records[:33])
+    with reader(broker, topics) as ledger:
+        Archiver(tmp_path, SEGMENT).catch_up(ledger)
+    write(broker, topics, records)
+    again = Archiver(tmp_path, SEGMENT)
+    with reader(broker, topics) as ledger:
+        assert again.meet(ledger) == stated(tmp_path)[-1]
+        assert again.next_position == 30
+        again.seal(ledger)
+    assert list(read_envelopes(tmp_path)) == records
+    assert verify(tmp_path).sound
+
+
+def test_a_ledger_that_has_lost_its_end_is_not_gone_on_from(tmp_path: Path) -> None:
+    """Fewer records than are archived: to wait for more would join two histories."""
+    records = long_ledger(30).records
+    Archiver(tmp_path, SEGMENT).seal(MemoryLedger(records))
+    with pytest.raises(LedgerGapError, match="has 20 records, and 30 are archived"):
+        Archiver(tmp_path, SEGMENT).meet(MemoryLedger(records[:20]))
+
+
+def test_another_ledger_is_not_gone_on_from(tmp_path: Path) -> None:
+    """The record before the next position must be the one that is archived."""
+    records = long_ledger(30).records
+    Archiver(tmp_path, SEGMENT).seal(MemoryLedger(records[:20]))
+    other = [*records[:19], records[20], *records[20:]]
+    with pytest.raises(LedgerGapError, match="record 19 of the ledger is not the one"):
+        Archiver(tmp_path, SEGMENT).meet(MemoryLedger(other))
+
+
+def leave_out(broker: Connection, topology: Topology, records: list[bytes], missing: int) -> None:
+    """Go on behind a position as only a broken writer, or a broker that loses, could."""
+    producer = Producer(broker.settings())
+    for at in range(missing + 1, len(records)):
+        producer.produce(topology.ledger.name, records[at], headers=record_headers(at))
+    note = note_value(Note(len(records), 99, "broken"))
+    producer.produce(topology.ledger.name, note, headers=note_headers())
+    assert producer.flush(30) == 0
+
+
+def test_a_missing_position_ends_the_process_with_code_3(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """It is named, what is archived stays so, and no segment reaches over it."""
+    records = long_ledger(40).records
+    write(broker, topics, records[:25])
+    with reader(broker, topics) as ledger:
+        Archiver(tmp_path / "archive", SEGMENT).catch_up(ledger)
+    leave_out(broker, topics, records, 25)
+    ended = serve(broker, topics, tmp_path)
+    code = ended.wait(PATIENCE_S)
+    said = (tmp_path / "log").read_text()
+    assert code == Exit.DIVERGED, said
+    assert "record 25 is missing" in said
+    assert verify(tmp_path / "archive").records == 20
+
+
+def serve(broker: Connection, topology: Topology, home: Path) -> "subprocess.Popen[bytes]":
+    """Start the archiver's process."""
+    at = ["--bootstrap", broker.bootstrap, "--prefix", topology.prefix, "--home", str(home)]
+    program = [sys.executable, "-m", "compose.cli", "serve", "archive", *at, "--seal"]
+    with (home / "log").open("ab") as log:
+        return subprocess.Popen([*program, "--segment-records", str(SEGMENT)], stderr=log)
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def archived(home: Path) -> int:
+    return len(list((home / "archive").glob("*.parquet"))) * SEGMENT
+
+
+def test_killed_and_started_again_it_archives_all_once(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """SIGKILL while it works, then SIGTERM when it has caught up: the ledger as it is, sealed."""
+    records = long_ledger(4_005).records
+    write(broker, topics, records, at_once=500)
+    first = serve(broker, topics, tmp_path)
+    eventually(lambda: archived(tmp_path) > SEGMENT, "nothing archived")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    second = serve(broker, topics, tmp_path)
+    eventually(lambda: archived(tmp_path) == 4_000, "not caught up")
+    second.terminate()
+    assert second.wait(PATIENCE_S) == Exit.DONE, (tmp_path / "log").read_text()
+    assert list(read_envelopes(tmp_path / "archive")) == records
+    assert verify(tmp_path / "archive").sound
+
+
+def test_a_full_disk_is_outlasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is full nothing half is there, and the process is not ready; then it goes on."""
+    records = long_ledger(20).records
+    real, calls = os.fsync, 0
+
+    def full(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if 5 < calls <= 12:  # within the second segment, and its next tries
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    clock = SystemClock()
+    vitals = Vitals("archiver", clock)
+    ready: list[tuple[bool, int]] = []
+
+    class Resting(SystemClock):
+        def rest(self, ms: int) -> None:
+            assert ms
+            ready.append((vitals.ready, verify(tmp_path).records))
+
+    service = ArchiveService(
+        Archiving(tmp_path, SEGMENT),
+        lambda: closing(Closable(records)),
+        vitals,
+        json_log(),
+    )
+    service.run(lambda: ready[-1:] == [(True, 20)], Resting())
+    assert ready[0] == (False, 10)
+    assert verify(tmp_path).findings == ()
+    assert list(read_envelopes(tmp_path)) == records
+
+
+class Closable(MemoryLedger):
+    """A ledger in memory that is opened and closed like one on a broker."""
+
+    def close(self) -> None:
+        """Nothing is held."""
