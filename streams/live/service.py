@@ -15,7 +15,7 @@ from streams.live.watch import Watch
 STRIDE = 2_000
 """Records that a standby folds between two beats: far less than anybody's patience lasts."""
 
-_WAIT_MS = 50
+_WAIT_MS = 20
 _REST_MS = 500
 
 
