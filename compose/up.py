@@ -103,7 +103,9 @@ def up(
             _reached(at, topology, workload.start_ms, resume=resume), _soon_ms(), play.speed
         )
         with Crew(_members(here, home, pace, play), home / "logs") as crew:
-            crew.start("intake", *ENGINES, "archive", "player")
+            crew.start("intake", ENGINES[0], "archive", "player")
+            _await_leader(crew, told.is_set)
+            crew.start(*ENGINES[1:])
             _watch(crew, told.is_set)
             if told.is_set():
                 tell("stopping all in good order")
@@ -170,6 +172,13 @@ def _members(where: Where, home: Path, pace: Pace, play: Play) -> Sequence[Membe
     )
 
 
+def _await_leader(crew: Crew, stop: Callable[[], bool]) -> None:
+    """Let the engine lead before there is a standby: two that start at once fence each other."""
+    while not (stop() or leader_of(crew, ENGINES)):
+        crew.look()
+        time.sleep(_LOOK_S)
+
+
 def _watch(crew: Crew, stop: Callable[[], bool]) -> None:
     """Show how all of it stands until the trace has ended; start again who dies."""
     with view(Console(stderr=True)) as shown:
@@ -187,4 +196,5 @@ def _leave(crew: Crew) -> None:
     leader = leader_of(crew, ENGINES) or ENGINES[0]
     engines = sorted(ENGINES, key=lambda name: name == leader)
     for name in ("player", "intake", *engines, "archive"):
-        crew.stop(name)
+        if name in crew.names:
+            crew.stop(name)
