@@ -23,7 +23,7 @@ FROM fleet_at_position($cut) GROUP BY ALL ORDER BY ALL
 # A job's reason until a cycle concludes otherwise, as in the fold.
 _QUEUE = """
 SELECT job, team, tier, phase, since_at,
-    if(phase = 'claimed', 'waiting_for_release', coalesce(reason, 'waiting_for_capacity'))
+    if(phase = 'claimed', 'waiting_for_release', coalesce(reason, 'waiting_for_cycle'))
         AS reason,
     (SELECT max(recorded_ms) FROM records WHERE position < $cut) - epoch_ms(since_at) AS waited_ms
 FROM jobs_at_position($cut)

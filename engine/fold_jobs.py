@@ -20,14 +20,13 @@ from engine.phases import HOLDING, Phase
 from engine.state import Kind, State
 from schemas import jobs
 from schemas.directives import StopDirective
-from schemas.reasons import Reason
 from schemas.records import Record
 
 
 def submitted(state: State, record: Record, event: jobs.JobSubmitted) -> None:
     """Queue a new job."""
     spec = event.job
-    job = JobState(spec, record.position, record.recorded_ms)
+    job = JobState(spec, record.position, record.recorded_ms, state.rules.unseen.value)
     job.work_since_ms = job.time.since_ms = record.recorded_ms
     job.team_index = state.index("team", spec.team_id)
     job.kind_index = state.kind_index(Kind(spec.worker, spec.constraints, spec.workload_class))
@@ -163,7 +162,7 @@ def failed(state: State, record: Record, event: jobs.JobFailed) -> None:
         progress.lose_work(state, job)
         if job.phase is Phase.RUNNING:
             job.stopped_ms = record.recorded_ms
-        job.reason = Reason.WAITING_FOR_CAPACITY.value
+        job.reason = state.rules.unseen.value
         _leave(state, job, record.recorded_ms)
         return
     _finish(state, job, Phase.FAILED, record.recorded_ms)
@@ -208,6 +207,6 @@ def fail_over(state: State, job: JobState, now_ms: int) -> None:
     forget_claim(state, job)
     progress.set_progress(state, job, now_ms, 0)
     enter(job, Phase.STOPPING, now_ms)
-    job.reason = Reason.WAITING_FOR_CAPACITY.value
+    job.reason = state.rules.unseen.value
     state.directives.append(StopDirective(job.id, job.attempt, state.head))
     touch(state, job)

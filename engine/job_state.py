@@ -10,7 +10,6 @@ from engine.phases import ENDED, RELEASING, Phase
 from schemas.decisions import Slice
 from schemas.ids import JobId
 from schemas.jobs import Job
-from schemas.reasons import Reason
 
 
 class Claim(Struct, frozen=True):
@@ -28,9 +27,6 @@ class Resize(Struct, frozen=True):
     number: int
     workers: int
     slices: tuple[Slice, ...]
-
-
-_FIRST_REASON: str = Reason.WAITING_FOR_CAPACITY.value
 
 
 class JobState:
@@ -77,8 +73,8 @@ class JobState:
         "workers",
     )
 
-    def __init__(self, spec: Job, position: int, now_ms: int) -> None:
-        """Take a submitted job in, queued."""
+    def __init__(self, spec: Job, position: int, now_ms: int, reason: str) -> None:
+        """Take a submitted job in, queued for a reason."""
         self.id: JobId = spec.id
         self.spec = spec
         self.position = position
@@ -86,7 +82,7 @@ class JobState:
         self.priority = spec.priority
         self.phase = Phase.QUEUED
         self.phase_since_ms = now_ms
-        self.reason = _FIRST_REASON
+        self.reason = reason
         self.submitted_ms = now_ms
         self.first_started_ms = 0
         self.ended_ms = 0

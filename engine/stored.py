@@ -205,7 +205,8 @@ def _job(entry: StoredJob, kind: Kind) -> JobState:
         workload_class=kind.workload_class,
         checkpoint_mib=asked.checkpoint_mib,
     )
-    job = JobState(spec, entry.progress.position, entry.progress.submitted_ms)
+    progress = entry.progress
+    job = JobState(spec, progress.position, progress.submitted_ms, progress.reason)
     _fill(job, entry.progress)
     _fill(job.time, entry.time)
     job.kind_index = asked.kind

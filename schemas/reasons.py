@@ -31,6 +31,7 @@ class Reason(StrEnum):
     """Why a job does not run. The first group waits; the second can never run as asked."""
 
     PLACED = "placed"
+    WAITING_FOR_CYCLE = "waiting_for_cycle"
     WAITING_FOR_CAPACITY = "waiting_for_capacity"
     WAITING_FOR_RELEASE = "waiting_for_release"
     WAITING_BEHIND_OTHERS = "waiting_behind_others"
@@ -77,6 +78,7 @@ WORDING: Mapping[StrEnum, str] = MappingProxyType(
         Rejection.OVER_CAPACITY: "Reservations would exceed the capacity that survives failures.",
         Rejection.NOT_SERVED: "This build knows the event but does not serve it yet.",
         Reason.PLACED: "It holds its devices.",
+        Reason.WAITING_FOR_CYCLE: "It came since the last cycle; the next one looks at it.",
         Reason.WAITING_FOR_CAPACITY: "No eligible cluster has enough free devices.",
         Reason.WAITING_FOR_RELEASE: "Its devices are being released by the work they displaced.",
         Reason.WAITING_BEHIND_OTHERS: "Work that comes before it takes the free devices.",

@@ -49,7 +49,19 @@ class Posed:
         value = np.where((pools >= 0) & (rate >= 0), rate, best)
         share = running[self.members] * value // np.maximum(view.need_max[self.members], 1)
         stay = self.problem.class_stay_bonus[self.class_of] * after.kept[self.members]
-        return int(share.sum() + stay.sum())
+        return int(share.sum() + stay.sum()) - self._short(after)
+
+    def _short(self, after: Aftermath) -> int:
+        """Return the penalty for what reservations with demand for them do not get."""
+        problem = self.problem
+        reserved, pool = problem.class_reservation[self.class_of], after.pool[self.members]
+        counts = (reserved >= 0) & (pool >= 0)
+        inside = np.flatnonzero(counts)
+        inside = inside[problem.reservation_pools[reserved[inside], pool[inside]]]
+        served = np.zeros(len(problem.reservation_devices), np.int64)
+        np.add.at(served, reserved[inside], after.running[self.members[inside]])
+        short = np.maximum(problem.reserved_demand() - served, 0)
+        return int((short * problem.reservation_penalty).sum())
 
 
 def pose(snapshot: Snapshot, view: View) -> Posed:

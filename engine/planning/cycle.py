@@ -169,4 +169,5 @@ def rederive(snapshot: Snapshot, actions: Sequence[Action], prices: tuple[int, .
 
 
 def _gap_ppm(value: int, bound: int) -> int:
-    return 0 if bound <= 0 else max(0, (bound - value) * _PPM // bound)
+    """Return how far a value is from its bound, not below 0: penalties can make both negative."""
+    return max(0, (bound - value) * _PPM // max(abs(bound), 1))

@@ -12,6 +12,7 @@ from analytics.audit import read_envelopes
 from analytics.database import open_history
 from engine.evolve import evolve
 from engine.job_state import JobState
+from engine.rules import CURRENT_RULES
 from engine.state import State
 from schemas.codec import decode_record
 from schemas.decisions import Slice
@@ -83,7 +84,7 @@ def holding(job: JobState) -> Sequence[Slice]:
 
 
 def agree_on(seed: int, folder: Path) -> None:
-    world = RandomWorld(Random(seed), rules=1 + seed % 2)  # noqa: S311  # a history, not a secret
+    world = RandomWorld(Random(seed), rules=1 + seed % CURRENT_RULES)  # noqa: S311  # a history, not a secret
     for _ in range(400):
         world.step()
     assert check(world.ledger, folder) > 20

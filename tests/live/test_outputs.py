@@ -93,7 +93,7 @@ def test_a_verdict_says_where_a_job_stands() -> None:
     stage.hear(jobs.JobSubmitted(job("more", 8)), jobs.JobSubmitted(job("huge", 99)))
     waits = verdicts(stage)
     assert waits[job("more").id] == VerdictReached(
-        job("more").id, Reason.WAITING_FOR_CAPACITY, 0, 0
+        job("more").id, Reason.WAITING_FOR_CYCLE, 0, 0
     )
     stage.wait(60_000)
     found = verdicts(stage)

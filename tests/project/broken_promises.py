@@ -290,8 +290,8 @@ BREAKS = (
         (
             Edit(
                 "schemas/codec.py",
-                "envelope.ce_type not in upcasters and envelope.skippable:",
-                "envelope.ce_type not in upcasters:",
+                "elif ce_type not in upcasters and envelope.skippable:",
+                "elif ce_type not in upcasters:",
             ),
         ),
     ),
