@@ -60,8 +60,8 @@ BREAKS = (
         (
             Edit(
                 "engine/rules.py",
-                "1: Rules(version=1, resize_counts_as_progress=True)",
-                "1: Rules(version=1, resize_counts_as_progress=False)",
+                "1: Rules(1, resize_counts_as_progress=True,",
+                "1: Rules(1, resize_counts_as_progress=False,",
             ),
         ),
     ),
