@@ -5,6 +5,7 @@ Intake's group says what it committed. The engine's own word is the ledger's: it
 only repeat it for tools that watch groups.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 
@@ -12,13 +13,13 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from msgspec import Struct
 
 from schemas.ledger import LedgerStorageError
-from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.ledger import input_name
+from streams.kafka.partition import PATIENCE_S, passes
 from streams.kafka.reader import KafkaReader
-from streams.kafka.topics import ENGINE, INTAKE, READER, Topic, Topology
+from streams.kafka.topics import ENGINE, INTAKE, Topic, Topology
 
-_ASK_S = 10.0
+_ASK_S, _AGAIN_S = 10.0, 0.05
 
 
 class Lag(Struct, frozen=True):
@@ -48,15 +49,14 @@ class Lags(Struct, frozen=True):
 
 
 def lags(connection: Connection, topology: Topology) -> Lags:
-    """Return who is how far. Raises `BrokerUnavailableError` and `LedgerStorageError`."""
-    committed = Admin(connection).committed(topology.group(INTAKE))
+    """Return who is how far. Raises `LedgerStorageError`."""
     with KafkaReader(connection, topology) as ledger:
         head, consumed = ledger.head(), ledger.consumed()
-    settings = connection.settings() | {"group.id": topology.group(READER)}
+    settings = connection.settings() | {"group.id": topology.group(INTAKE)}  # it joins none
     try:
         with closing(Consumer(settings)) as consumer:
             rows = (
-                *_of_intake(consumer, topology, committed),
+                *_of_intake(consumer, topology),
                 *_of_engine(consumer, topology.accepted, consumed),
             )
     except KafkaException as error:
@@ -65,13 +65,17 @@ def lags(connection: Connection, topology: Topology) -> Lags:
     return Lags(rows, head)
 
 
-def _of_intake(
-    consumer: Consumer, topology: Topology, committed: Mapping[tuple[str, int], int]
-) -> Iterator[Lag]:
-    for topic in topology.upstream:
-        for partition, low, end in _bounds(consumer, topic):
-            position = max(committed.get((topic.name, partition), low), low)
-            yield Lag(INTAKE, topic.name, partition, position, end)
+def _of_intake(consumer: Consumer, topology: Topology) -> Iterator[Lag]:
+    """Yield how far intake's group is, by what it has committed."""
+    bounds = {
+        (topic.name, partition): (low, end)
+        for topic in topology.upstream
+        for partition, low, end in _bounds(consumer, topic)
+    }
+    places = [TopicPartition(*place) for place in bounds]
+    for found in consumer.committed(places, _ASK_S):
+        low, end = bounds[found.topic, found.partition]
+        yield Lag(INTAKE, found.topic, found.partition, max(found.offset, low), end)
 
 
 def _of_engine(consumer: Consumer, topic: Topic, consumed: Mapping[str, int]) -> Iterator[Lag]:
@@ -85,5 +89,15 @@ def _bounds(consumer: Consumer, topic: Topic) -> Iterator[tuple[int, int, int]]:
     found = consumer.list_topics(topic.name, timeout=_ASK_S).topics[topic.name]
     for partition in sorted(found.partitions):
         place = TopicPartition(topic.name, partition)
-        low, end = consumer.get_watermark_offsets(place, _ASK_S, cached=False)
-        yield partition, low, end
+        yield partition, *_asked(consumer, place)
+
+
+def _asked(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, _ASK_S, cached=False)
+        except KafkaException as error:  # a topic is made, and has no leader for a moment
+            if not passes(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)

@@ -87,7 +87,7 @@ class Partition:
             try:
                 return self.consumer.get_watermark_offsets(place, _ASK_S, cached=False)
             except KafkaException as error:
-                if not _passes(error) or time.monotonic() > deadline:
+                if not passes(error) or time.monotonic() > deadline:
                     raise self._failed(error) from error
                 time.sleep(_AGAIN_S)
 
@@ -153,6 +153,7 @@ class Partition:
         )
 
 
-def _passes(error: KafkaException) -> bool:
+def passes(error: KafkaException) -> bool:
+    """Whether this is what brokers say while a leader is found, so that asking again may help."""
     reason = error.args[0]
     return isinstance(reason, KafkaError) and reason.code() in _PASSING
