@@ -19,6 +19,9 @@ from engine.digest import Digest
 from engine.verify import Verification
 
 archive = App(name="archive", help="The archive of a run's ledger.")
+archive.command(  # imported only when called: questions to an archive need no broker's client
+    "compose.restoring:restore", name="restore", help="Append it to a ledger on a broker."
+)
 
 
 def replay(

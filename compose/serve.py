@@ -18,6 +18,7 @@ from analytics.archive import SEGMENT_RECORDS
 from compose.archiving import ArchiveService, Archiving
 from compose.arguments import Days
 from compose.broker.layout import OPERATOR
+from compose.exits import UsageError
 from compose.installation import HERE, Where
 from compose.live_trace import LIVE_DAYS, live_workload
 from compose.places import DEFAULT_HOME, RunFolder
@@ -64,9 +65,13 @@ def serve_intake(
     Parameters
     ----------
     host: a stock Faust agent, or batches by Kafka's own client, which is faster.
-    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without; not with
+        faust, whose event loop is its own.
     """
     if host is Host.FAUST:
+        if health_port is not None:
+            msg = "--health-port is the batched host's; watch a Faust worker by singlepool lag"
+            raise UsageError(msg)
         from streams.intake.faust_host import FaustIntake  # noqa: PLC0415  # Faust loads for seconds
 
         FaustIntake(where.connection(INTAKE), where.topology()).run()

@@ -2,6 +2,7 @@
 """The archive of a ledger on a real broker: each position once, and where to go on."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,10 @@ from analytics.audit import read_envelopes, verify
 from analytics.errors import LedgerGapError
 from compose.archiving import ArchiveService, Archiving
 from compose.exits import Exit
-from schemas.ledger import Batch
+from schemas.codec import encode_record, publish
+from schemas.ids import JobId
+from schemas.jobs import JobFinished
+from schemas.ledger import Batch, scan
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, record_headers
 from streams.kafka.ledger import KafkaLedger
@@ -32,6 +36,7 @@ from streams.live.process import json_log
 from streams.live.vitals import Vitals
 from streams.memory import MemoryLedger
 from tests.analytics.ledgers import long_ledger
+from tests.compose.conftest import Singlepool
 
 SEGMENT = 10
 PATIENCE_S = 120.0
@@ -227,3 +232,23 @@ class Closable(MemoryLedger):
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def test_an_archive_becomes_a_ledger_again(
+    broker: Connection, topics: Topology, tmp_path: Path, singlepool: Singlepool
+) -> None:
+    """What was interrupted goes on, a second time appends nothing, another ledger is refused."""
+    records = long_ledger(1_203).records
+    Archiver(tmp_path / "archive", 400).seal(MemoryLedger(records))
+    write(broker, topics, records[:700], at_once=350)
+    at = ("--bootstrap", broker.bootstrap, "--prefix", topics.prefix)
+    again = ("archive", "restore", "--home", tmp_path, *at, "-o", "json")
+    for appended in (503, 0):
+        ended = singlepool(*again)
+        assert json.loads(ended.out) == {"appended": appended, "head": len(records)}
+    with reader(broker, topics) as ledger:
+        assert list(scan(ledger)) == records
+    other = encode_record(len(records) - 1, 9, publish(JobFinished(JobId("acme/other@1"), 1)))
+    Archiver(tmp_path / "other" / "archive").seal(MemoryLedger([*records[:-1], other]))
+    ended = singlepool(*again[:2], "--home", tmp_path / "other", *at)
+    assert (ended.code, "that are not this archive's" in ended.err) == (Exit.USAGE, True)

@@ -134,6 +134,14 @@ def test_following_the_ledger_ends_when_told_and_forms_that_cannot_follow_are_re
     assert "ndjson" in ended.err
 
 
+def test_a_port_that_nobody_would_serve_is_refused(
+    at: Sequence[str], singlepool: Singlepool
+) -> None:
+    """Faust has no such page: to ask for one is wrong use, and nothing starts."""
+    ended = singlepool("serve", "intake", "--host", "faust", "--health-port", 0, *at)
+    assert (ended.code, "singlepool lag" in ended.err) == (Exit.USAGE, True)
+
+
 def test_a_broker_that_is_not_there_is_named(tmp_path: Path, singlepool: Singlepool) -> None:
     """`doctor` says which, and what looks at it; without any broker, how to make one."""
     ended = singlepool("doctor", "--bootstrap", "127.0.0.1:1", "--home", tmp_path, "-o", "json")
