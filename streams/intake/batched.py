@@ -24,7 +24,7 @@ from confluent_kafka import (
 from schemas.errors import WorldError
 from streams.intake.cells import decode_cell
 from streams.intake.fold_rules import FOLD, FoldRules
-from streams.intake.outbox import Outbox
+from streams.intake.outbox import LEAVE_S, Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers
@@ -63,6 +63,8 @@ class BatchedIntake:
         self._committed: dict[Place, int] = {}
         self._checkpoint_at = time.monotonic() + CHECKPOINT_S
         self._asked_at = time.monotonic()
+        self._told: Callable[[], bool] = lambda: False
+        self._lost = False
         self.taken = 0
         self._consumer = Consumer(
             connection.settings()
@@ -88,9 +90,10 @@ class BatchedIntake:
     def run(self, stop: Callable[[], bool]) -> None:
         """Take in until `stop()` is true, then give everything back in good order.
 
-        Raises `UndeliveredError` or `IntakeLostError`; what was not settled then is read again by
-        whoever comes next.
+        Raises `UndeliveredError` or `IntakeLostError`, also where no broker answers within
+        `LEAVE_S` of being told; what was not settled then is read again by whoever comes next.
         """
+        self._told = stop
         gc.collect()
         gc.freeze()  # what was loaded stays: looking through it again and again costs a tenth
         try:
@@ -119,11 +122,13 @@ class BatchedIntake:
     def checkpoint(self) -> None:
         """Settle, keep and commit, in the order that `streams.intake.worker` gives."""
         cells = self._worker.changed()
-        self._outbox.settle()
+        self._lost = True  # unless all of it succeeds: no later one may commit what this one left
+        self._outbox.settle(self._told)
         for cell in cells:
             self._outbox.keep(cell.key, cell.data, cell.partition)
-        self._outbox.settle()
+        self._outbox.settle(self._told)
         self._commit()
+        self._lost = False
         self._checkpoint_at = time.monotonic() + CHECKPOINT_S
 
     def close(self) -> None:
@@ -183,7 +188,11 @@ class BatchedIntake:
 
     def _on_assign(self, _: Consumer, assigned: Sequence[TopicPartition]) -> None:
         kept = self._kept(sorted({place.partition for place in assigned}))
-        committed = self._consumer.committed(list(assigned), timeout=_ASK_S)
+        try:
+            committed = self._consumer.committed(list(assigned), timeout=_ASK_S)
+        except KafkaException as error:
+            msg = f"committed offsets could not be read: {error}"
+            raise IntakeLostError(msg) from error
         for found in committed:
             place = (found.topic, found.partition)
             self._worker.assign(place, kept.get)
@@ -191,7 +200,8 @@ class BatchedIntake:
             self._committed[place] = max(found.offset, 0)
 
     def _on_revoke(self, _: Consumer, revoked: Sequence[TopicPartition]) -> None:
-        self.checkpoint()
+        if not self._lost:
+            self.checkpoint()
         self._forget(revoked)
 
     def _on_lost(self, _: Consumer, lost: Sequence[TopicPartition]) -> None:
@@ -236,13 +246,23 @@ class BatchedIntake:
 
 
 def _read_to(reader: Consumer, topic: str, ends: dict[int, int]) -> list[tuple[bytes, bytes]]:
-    """Return key and value of each record up to the ends, as they were when asked."""
+    """Return key and value of each record up to the ends, as they were when asked.
+
+    Raises `IntakeLostError` where nothing comes for `LEAVE_S`.
+    """
     found: list[tuple[bytes, bytes]] = []
     if not ends:
         return found
     reader.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in ends])
+    came_at = time.monotonic()
     while any(p.offset < ends[p.partition] for p in reader.position(_parts(topic, ends))):
-        for message in reader.consume(BATCH, _POLL_S):
+        batch = reader.consume(BATCH, _POLL_S)
+        if batch:
+            came_at = time.monotonic()
+        elif time.monotonic() > came_at + LEAVE_S:
+            msg = f"{topic} gives no records"
+            raise IntakeLostError(msg)
+        for message in batch:
             error = message.error()
             if error is not None:
                 _judge(error)

@@ -25,6 +25,7 @@ import asyncio
 import gc
 import os
 import ssl
+import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +38,7 @@ from faust.types import TP
 from streams.intake.faust_consumer import EagerConsumer
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.gaps import holds_records
-from streams.intake.outbox import Outbox
+from streams.intake.outbox import LEAVE_S, Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
 from streams.kafka.connection import Connection
 from streams.kafka.topics import CELLS_TABLE, INTAKE, Topology
@@ -57,8 +58,8 @@ from any other either, and where the worker is busy with those."""
 
 _SETTLE_S = 0.002
 _MS = 1_000
-_BUG = 70
-"""The exit code of a process that ends because it cannot go on: EX_SOFTWARE."""
+_BUG, _UNSETTLED = 70, 1
+"""The exit codes of a process that cannot go on, EX_SOFTWARE, and of one that left unsettled."""
 
 
 def settings(connection: Connection, topology: Topology) -> dict[str, Any]:
@@ -144,10 +145,14 @@ class FaustIntake:
         self.app.on_partitions_assigned.connect(self._on_partitions, weak=False)
 
     def run(self) -> None:
-        """Take in until the process is told to stop (SIGINT, SIGTERM), then end the process."""
+        """Take in until the process is told to stop (SIGINT, SIGTERM), then end the process.
+
+        Where no broker answers it ends within `LEAVE_S` all the same: what was not settled then is
+        read again by whoever comes next.
+        """
         gc.collect()
         gc.freeze()  # what was loaded stays; looking through it again and again costs a tenth
-        worker = faust.Worker(
+        worker = _FaustWorker(
             self.app,
             quiet=True,
             loglevel="WARNING",
@@ -299,10 +304,21 @@ class _App(faust.App):
             self._keeper.cancel()
 
 
-def _end(why: str) -> NoReturn:
+class _FaustWorker(faust.Worker):
+    """A Faust worker that ends when it is stopped: Faust would wait for its broker for ever."""
+
+    async def stop(self) -> None:
+        """Stop in good order, or end as a kill would, which intake survives."""
+        late = threading.Timer(LEAVE_S, _end, ["the broker let it not leave", _UNSETTLED])
+        late.daemon = True
+        late.start()
+        await super().stop()
+
+
+def _end(why: str, code: int = _BUG) -> NoReturn:
     """End the process at once: nothing more is acked, so whoever comes next reads it again.
 
     An exception would not do: Faust acks the event that raised it.
     """
     structlog.get_logger().critical("intake ends", why=why, error=traceback.format_exc())
-    os._exit(_BUG)
+    os._exit(code)

@@ -7,6 +7,7 @@ record that came of it was reported delivered.
 """
 
 import time
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import structs
@@ -20,6 +21,9 @@ from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
 from streams.kafka.rejected import refused_headers
 from streams.kafka.topics import KEPT_BYTES, Topology
+
+LEAVE_S = 10.0
+"""How long a worker that was told to stop waits for a broker that does not answer."""
 
 _PATIENCE_S = 120.0
 _POLL_S = 0.05
@@ -83,12 +87,18 @@ class Outbox:
             raise UndeliveredError(msg)
         return self._delivered >= sent
 
-    def settle(self) -> None:
-        """Wait until all that was sent is delivered. Raises `UndeliveredError`."""
-        deadline = time.monotonic() + _PATIENCE_S
+    def settle(self, told: Callable[[], bool] = lambda: False) -> None:
+        """Wait until all that was sent is delivered, and once `told` to stop not for long.
+
+        Raises `UndeliveredError`.
+        """
+        begun = not_told = time.monotonic()
         while not self.settled(self.sent):
-            if time.monotonic() > deadline:
-                msg = f"{self.sent - self._delivered} records had no report in {_PATIENCE_S:.0f} s"
+            now = time.monotonic()
+            if not told():
+                not_told = now
+            if now > min(begun + _PATIENCE_S, not_told + LEAVE_S):
+                msg = f"{self.sent - self._delivered} records had no report in {now - begun:.0f} s"
                 raise UndeliveredError(msg)
             self._producer.poll(_POLL_S)
 
