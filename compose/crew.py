@@ -148,7 +148,8 @@ class Crew:
 
     def last(self, name: str, event: str) -> Mapping[str, object]:
         """Return the last line of a kind that a member logged lately, or nothing."""
-        return next((line for line in self._lines(name) if line.get("event") == event), {})
+        nothing: Mapping[str, object] = {}
+        return next((line for line in self._lines(name) if line.get("event") == event), nothing)
 
     def _page(self, name: str, path: str) -> bytes:
         port = self._port(name)

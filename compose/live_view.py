@@ -51,8 +51,8 @@ class Standing(Struct, frozen=True):
 def standing(crew: Crew, engines: Sequence[str]) -> Standing:
     """Ask all processes how far they are."""
     leader = leader_of(crew, engines)
-    engine = crew.metrics(leader) if leader else {}
-    says = crew.says(leader) if leader else {}
+    engine: Mapping[str, float] = crew.metrics(leader) if leader else {}
+    says: Mapping[str, object] = crew.says(leader) if leader else {}
     player, archiver, intake = (crew.metrics(name) for name in ("player", "archive", "intake"))
     cycles = [_number(crew.last(name, "cycle").get("cycle")) for name in engines]
     return Standing(

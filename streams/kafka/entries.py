@@ -53,7 +53,9 @@ def note_value(note: Note) -> bytes:
     return _encode(note)
 
 
-def placed_at(headers: object) -> int:
+def placed_at(
+    headers: list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None] | None,
+) -> int:
     """Return a record's position from a client's headers; -1 where they are not just a record's.
 
     It judges nothing: what is no record, `read_entry` tells apart. It is that in a third of the

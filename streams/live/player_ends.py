@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`run_player(settings, workload)`: the trace player as a process on Kafka."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 from msgspec import Struct
@@ -57,7 +57,8 @@ class KafkaOrders:
         """Return what came since the last call."""
         found: list[Directive] = []
         for message in self._feed.take():
-            kind = dict(message.headers() or ()).get(TYPE_HEADER)
+            headers: Mapping[str, str | bytes | None] = dict(message.headers() or ())
+            kind = headers.get(TYPE_HEADER)
             ce_type = kind.decode() if isinstance(kind, bytes) else ""
             found.append(decode_directive(ce_type, message.value() or b""))
         return found

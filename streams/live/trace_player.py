@@ -97,7 +97,11 @@ class LivePlayer:
     def done(self) -> bool:
         """Whether the play's time is over and the ledger holds all that was to happen by then."""
         now_ms = self.now_ms
-        return now_ms == self._until_ms and not self._player.due(now_ms)
+        return now_ms == self._until_ms and not self.due(now_ms)
+
+    def due(self, now_ms: int) -> list[Published]:
+        """Return what is to be on the ledger by a moment and is not, whatever is under way."""
+        return self._player.due(now_ms)
 
     def turn(self) -> None:
         """Take in what was decided, and publish what is due."""
@@ -106,7 +110,7 @@ class LivePlayer:
         self._obey()
         self._forget_refused()
         # 2. What is due and not yet under way.
-        due = self._player.due(self.now_ms)
+        due = self.due(self.now_ms)
         fresh = [event for event in _in_order(due) if event.origin.ce_id not in self._under_way]
         if fresh:
             self._stage.outlet.publish(fresh)

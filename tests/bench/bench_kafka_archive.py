@@ -32,6 +32,9 @@ ROUNDS = 3
 AT_ONCE = 512
 
 
+_Spent = tuple[float, float]
+
+
 def run() -> list[dict[str, object]]:
     """Measure; one result."""
     records = a_ledger(EVENTS).records
@@ -39,7 +42,7 @@ def run() -> list[dict[str, object]]:
         folder, topology = Path(name), declare()
         assert Admin(broker).apply(topology).done
         _fill(broker, topology, folder / "ledger.db", records)
-        live, bare = [], []
+        live, bare = list[_Spent](), list[_Spent]()
         for at in range(ROUNDS):
             with EmbeddedReader(folder / "ledger.db") as embedded:
                 bare.append(_seal(embedded, folder / f"embedded-{at}"))
@@ -84,7 +87,7 @@ def _fill(broker: Connection, topology: Topology, path: Path, records: list[byte
             embedded.append(other, at, batch)
 
 
-def _seal(ledger: LedgerReader, folder: Path) -> tuple[float, float]:
+def _seal(ledger: LedgerReader, folder: Path) -> _Spent:
     """Return CPU and clock seconds."""
     archiver = Archiver(folder)
     gc.collect()

@@ -147,12 +147,7 @@ def test_a_new_player_is_where_the_old_one_was(
     recalled = World(0, MemoryLedger(history[:cut])).player(workload, LATE_MS)
     assert followed.head == recalled.head == cut
     for now_ms in (workload.start_ms, workload.end_ms, LATE_MS):
-        assert what_is_due(followed, now_ms) == what_is_due(recalled, now_ms)
-
-
-def what_is_due(player: LivePlayer, now_ms: int) -> list[Published]:
-    """All that a player has to say by a moment, whatever is under way."""
-    return player._player.due(now_ms)  # noqa: SLF001  # what it would publish, genesis or not
+        assert followed.due(now_ms) == recalled.due(now_ms)
 
 
 def test_a_directive_waits_for_its_record(workload: Workload, history: list[bytes]) -> None:
