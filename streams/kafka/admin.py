@@ -39,7 +39,10 @@ class Admin:
         self._client: Any = AdminClient(connection.settings())  # its futures say no type
 
     def found(self) -> tuple[FoundTopic, ...]:
-        """Return the topics that are there, without the broker's own, by name."""
+        """Return the topics that are there, without the broker's own, by name.
+
+        Of several nodes one may not know yet what another made: that is not there yet.
+        """
         try:
             listed = self._client.list_topics(timeout=_PATIENCE_S).topics
         except KafkaException as error:
@@ -54,6 +57,7 @@ class Admin:
                 settings[name],
             )
             for name in names
+            if name in settings
         )
 
     def given(self) -> frozenset[Grant] | None:
@@ -106,11 +110,14 @@ class Admin:
         if not asked:
             return {}
         answers = self._client.describe_configs(asked, request_timeout=_PATIENCE_S)
-        return {
-            str(resource.name): {
-                name: str(entry.value) for name, entry in self._answer(future).items()
-            }
+        found = {
+            str(resource.name): self._answer(future, fine=KafkaError.UNKNOWN_TOPIC_OR_PART)
             for resource, future in answers.items()
+        }
+        return {
+            topic: {name: str(entry.value) for name, entry in entries.items()}
+            for topic, entries in found.items()
+            if entries is not None
         }
 
     def _create(self, topology: Topology, topics: Iterable[Topic]) -> None:

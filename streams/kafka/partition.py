@@ -22,6 +22,8 @@ _PASSING = frozenset(
     (
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,  # of a new leader that does not know its end yet
+        KafkaError._DESTROY_BROKER,  # noqa: SLF001  # as above
         KafkaError._TRANSPORT,  # noqa: SLF001  # as above
         KafkaError._TIMED_OUT,  # noqa: SLF001  # as above
     )
