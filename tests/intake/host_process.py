@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One worker of intake as a process, for tests that kill it: a host, and what goes wrong in it.
 
-python -m tests.intake.host_process HOST BOOTSTRAP PREFIX [TROUBLE]
+python -m tests.intake.host_process HOST BOOTSTRAP SECURITY PREFIX PARTITIONS TROUBLE
 """
 
 import signal
@@ -12,17 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from streams.intake import faust_host
 from streams.intake.batched import BatchedIntake
 from streams.intake.faust_host import FaustIntake
 from streams.intake.outbox import Outbox
 from streams.intake.worker import Worker
-from streams.kafka.connection import Connection
+from streams.kafka.connection import Connection, Security
 from streams.kafka.topics import Topology, declare
 
 HOSTS = ("faust", "batched")
-PARTITIONS = 2
 BUG = b"the worker has a bug with this"
 BUG_EXIT = 70
+PASSED_OVER = b"the worker never gets to see this"
+STALL_S = 3.0
+"""How long a partition may stand still where it is told to look out for that soon."""
 
 
 @contextmanager
@@ -32,8 +35,9 @@ def running(
     """A worker, which is killed in the end unless it has ended by itself."""
     command = (sys.executable, "-m", "tests.intake.host_process", host)
     root = Path(__file__).parents[2]
-    arguments = (connection.bootstrap, topology.prefix, trouble)
-    with subprocess.Popen([*command, *arguments], cwd=root) as process:
+    security = "" if connection.security is None else connection.security.folder
+    there = (connection.bootstrap, security, topology.prefix, str(topology.cells.partitions))
+    with subprocess.Popen([*command, *there, trouble], cwd=root) as process:
         try:
             yield process
         finally:
@@ -66,13 +70,24 @@ def with_a_bug(take: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any
     return raising
 
 
-def main(host: str, bootstrap: str, prefix: str, trouble: str) -> None:
+def passing_over(take: Callable[..., None]) -> Callable[..., None]:
+    """A Faust that drops a record for one that it has read, as it may after a rebalance."""
+
+    def dropping(intake: FaustIntake, event: Any) -> None:  # noqa: ANN401  # as it was
+        if event.message.value != PASSED_OVER:
+            take(intake, event)
+
+    return dropping
+
+
+def main(host: str, connection: Connection, topology: Topology, trouble: str) -> None:
     if trouble == "unsettled":
         setattr(Outbox, "settled", never_settled)  # noqa: B010  # a test's trouble
     if trouble == "bug":
         setattr(Worker, "take", with_a_bug(Worker.take))  # noqa: B010  # a test's trouble
-    connection = Connection(bootstrap)
-    topology = declare(prefix=prefix, partitions=PARTITIONS)
+    if trouble == "passing over":
+        setattr(faust_host, "STALL_S", STALL_S)  # noqa: B010  # a test's trouble
+        setattr(FaustIntake, "_take", passing_over(getattr(FaustIntake, "_take")))  # noqa: B009, B010  # as above
     if host == "faust":
         FaustIntake(connection, topology).run()
         return
@@ -82,4 +97,10 @@ def main(host: str, bootstrap: str, prefix: str, trouble: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    host, bootstrap, folder, prefix, partitions, trouble = sys.argv[1:]
+    main(
+        host,
+        Connection(bootstrap, Security(folder) if folder else None),
+        declare(prefix=prefix, partitions=int(partitions)),
+        trouble,
+    )

@@ -21,7 +21,7 @@ from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
 from streams.kafka.topics import Topology, declare
-from tests.intake.host_process import HOSTS, PARTITIONS, running, stop
+from tests.intake.host_process import HOSTS, running, stop
 from tests.intake.partition import START_MS, beat, merged, served
 from tests.intake.upstream import (
     DOMAIN,
@@ -32,6 +32,7 @@ from tests.intake.upstream import (
     rejected,
 )
 
+PARTITIONS = 2
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 STARTED = "singlepool.job.started.v1"
 CYCLE = "singlepool.decision.cycle_opened.v1"
