@@ -17,7 +17,7 @@ from analytics.errors import LedgerGapError
 from analytics.parquet import Chunk
 from schemas import fleet, jobs
 from schemas.catalogue import CATALOGUE, Event
-from schemas.codec import Envelope, decode_event, open_envelope
+from schemas.codec import decode_event, open_columns
 from schemas.errors import UnknownEventError
 
 CHUNK_RECORDS = 2_048
@@ -82,44 +82,42 @@ def chunks(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> I
 
 
 def _chunk(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> Chunk:
-    opened = [open_envelope(data) for data in envelopes]
-    _check_positions(opened, first)
-    published = [envelope.published for envelope in opened]
-    origins = [p.origin for p in published]
-    events = [_decode(envelope) for envelope in opened]
+    opened = open_columns(envelopes)
+    _check_positions(opened.position, first)
+    events = list(map(_decode, opened.ce_type, opened.payload, opened.skippable))
     getters = [_SUBJECTS.get(type(event), _UNKNOWN) for event in events]
     return (  # in the order of `parquet.COLUMNS`
-        [e.position for e in opened],
-        [e.recorded_ms for e in opened],
-        [p.ce_type for p in published],
-        [e.cause for e in opened],
+        opened.position,
+        opened.recorded_ms,
+        opened.ce_type,
+        opened.cause,
         [job(event) for (job, _, _), event in zip(getters, events, strict=True)],
         [attempt(event) for (_, attempt, _), event in zip(getters, events, strict=True)],
         [node(event) for (_, _, node), event in zip(getters, events, strict=True)],
         _texts(events),
-        [o.ce_id for o in origins],
-        [o.ce_source for o in origins],
-        [o.ce_subject for o in origins],
-        [o.ce_time for o in origins],
-        [o.correlation_id for o in origins],
-        [o.causation_id for o in origins],
+        opened.ce_id,
+        opened.ce_source,
+        opened.ce_subject,
+        opened.ce_time,
+        opened.correlation_id,
+        opened.causation_id,
         envelopes,
         leaves,
     )
 
 
-def _check_positions(opened: Sequence[Envelope], first: int) -> None:
-    for expected, envelope in enumerate(opened, first):
-        if envelope.position != expected:
-            msg = f"the ledger gave position {envelope.position} where {expected} was asked for"
+def _check_positions(positions: Sequence[int], first: int) -> None:
+    for expected, position in enumerate(positions, first):
+        if position != expected:
+            msg = f"the ledger gave position {position} where {expected} was asked for"
             raise LedgerGapError(msg)
 
 
-def _decode(envelope: Envelope) -> Event | None:
+def _decode(ce_type: str, payload: bytes, skippable: bool) -> Event | None:  # noqa: FBT001  # a column
     try:
-        return decode_event(envelope.published.ce_type, envelope.published.payload)
+        return decode_event(ce_type, payload)
     except UnknownEventError:
-        if envelope.skippable:
+        if skippable:
             return None
         raise
 
