@@ -230,7 +230,7 @@ class BatchedIntake:
         topic = self._topology.cells.name
         reader = Consumer(
             self._connection.settings()
-            | {"group.id": f"{self._topology.group(INTAKE)}-cells", "enable.auto.commit": False}
+            | {"group.id": f"{self._topology.group(INTAKE)}.cells", "enable.auto.commit": False}
         )
         try:
             ends = {
