@@ -7,27 +7,26 @@ interface, and leave in good order on SIGTERM.
 
 import os
 import socket
-from contextlib import ExitStack, closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from analytics.archive import SEGMENT_RECORDS
 from compose.archiving import ArchiveService, Archiving
 from compose.arguments import Days
 from compose.broker.layout import OPERATOR
 from compose.exits import UsageError
+from compose.health_shown import HealthPortNumber, health_shown
 from compose.installation import HERE, Where
 from compose.live_trace import LIVE_DAYS, live_workload
 from compose.places import DEFAULT_HOME, RunFolder
+from compose.serve_slurm import serve_slurm
 from engine.policies import BY_NAME, POOL
 from schemas.errors import WorldError
 from streams.intake.batched import BatchedIntake
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ANYBODY, ARCHIVER, ENGINE, INTAKE
-from streams.live.health import HealthPort
 from streams.live.pace import parse_pace
 from streams.live.player_ends import PlayerSettings, run_player
 from streams.live.ports import SystemClock
@@ -39,7 +38,7 @@ SERVED = DEFAULT_HOME / "live"
 
 serve = App(name="serve", help="The long-running processes on a broker, one each.")
 
-HealthPortNumber = Annotated[int | None, Parameter(name="--health-port")]
+serve.command(serve_slurm, name="slurm")
 
 
 class Host(StrEnum):
@@ -64,8 +63,10 @@ def serve_intake(
 
     Parameters
     ----------
-    host: a stock Faust agent, or batches by Kafka's own client, which is faster.
-    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without; not with
+    host
+        a stock Faust agent, or batches by Kafka's own client, which is faster.
+    health_port
+        shows /healthz, /readyz and /metrics; 0 takes a free one, none without; not with
         faust, whose event loop is its own.
     """
     if host is Host.FAUST:
@@ -78,7 +79,7 @@ def serve_intake(
         return
     clock, log = SystemClock(), json_log().bind(process=INTAKE)
     vitals = Vitals(INTAKE, clock)
-    with told_to_stop() as told, _health(vitals, health_port):
+    with told_to_stop() as told, health_shown(vitals, health_port):
         worker = BatchedIntake(where.connection(INTAKE), where.topology())
         log.info("taking in")
 
@@ -107,12 +108,18 @@ def serve_engine(
 
     Parameters
     ----------
-    owner: its name, which no other engine has; of several standbys the first by name leads next.
-    home: the folder for its snapshots; it may be lost, and may be shared with the other engines.
-    policy: what the first leader of an empty ledger puts in force: pool or fenced.
-    snapshot_every: records between two snapshots.
-    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
-    pace: START_MS,ANCHOR_MS,SPEED of virtual time, where a trace is played.
+    owner
+        its name, which no other engine has; of several standbys the first by name leads next.
+    home
+        the folder for its snapshots; it may be lost, and may be shared with the other engines.
+    policy
+        what the first leader of an empty ledger puts in force: pool or fenced.
+    snapshot_every
+        records between two snapshots.
+    health_port
+        shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    pace
+        START_MS,ANCHOR_MS,SPEED of virtual time, where a trace is played.
     """
     run_engine(
         EngineSettings(
@@ -144,10 +151,14 @@ def serve_player(
 
     Parameters
     ----------
-    pace: START_MS,ANCHOR_MS,SPEED of virtual time, as the engines have it.
-    hours: play so many hours of the first days, and not all of them.
-    domain: the trust domain to publish as.
-    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    pace
+        START_MS,ANCHOR_MS,SPEED of virtual time, as the engines have it.
+    hours
+        play so many hours of the first days, and not all of them.
+    domain
+        the trust domain to publish as.
+    health_port
+        shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
     """
     workload = live_workload(days, hours)
     settings = PlayerSettings(
@@ -178,10 +189,14 @@ def serve_archive(
 
     Parameters
     ----------
-    home: the run's folder; the archive is in it, and questions go there: singlepool query --home.
-    segment_records: records of one segment; what does not fill one stays on the ledger alone.
-    seal: when told to stop, archive also what does not fill a segment.
-    health_port: shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
+    home
+        the run's folder; the archive is in it, and questions go there: singlepool query --home.
+    segment_records
+        records of one segment; what does not fill one stays on the ledger alone.
+    seal
+        when told to stop, archive also what does not fill a segment.
+    health_port
+        shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
     """
     clock, log = SystemClock(), json_log().bind(process=ARCHIVER)
     vitals = Vitals(ARCHIVER, clock)
@@ -191,18 +206,9 @@ def serve_archive(
     def open_ledger() -> KafkaReader:
         return KafkaReader(at, topology, ARCHIVER)
 
-    with told_to_stop() as stop, _health(vitals, health_port):
+    with told_to_stop() as stop, health_shown(vitals, health_port):
         try:
             ArchiveService(told, open_ledger, vitals, log).run(stop.is_set, clock)
         except WorldError as error:
             log.error("stopped", error=str(error))  # noqa: TRY400  # a sentence, and no trace
             raise
-
-
-def _health(vitals: Vitals, port: int | None) -> ExitStack:
-    """Show a process's vitals for as long as the stack is open."""
-    with ExitStack() as stack:
-        if port is not None:
-            shown = stack.enter_context(closing(HealthPort(vitals, vitals.metrics, port)))
-            json_log().info("health", port=shown.port)
-        return stack.pop_all()

@@ -32,7 +32,6 @@ class Publisher:
     def __init__(self, connection: Connection, topology: Topology, domain: str) -> None:
         """Connect."""
         self._topology, self._domain = topology, domain
-        self._failed: KafkaError | None = None
         self._producer = Producer(
             connection.settings()
             | {
@@ -53,12 +52,14 @@ class Publisher:
         Raises `NotPublishedError`: some may be there then, and a second time has no second effect.
         Raises `NoTopicError`, and then publishes none.
         """
+        reports = _Reports()
         for topic, event in [(self.topic_of(event), event) for event in events]:
-            self._produce(topic, event)
-        left = self._producer.flush(_PATIENCE_S)
-        failed, self._failed = self._failed, None
-        if left or failed is not None:
-            msg = f"{left} of {len(events)} events were not acknowledged: {failed or 'no answer'}"
+            self._produce(topic, event, reports)
+        self._producer.flush(_PATIENCE_S)
+        left = len(events) - reports.delivered
+        if left:
+            why = reports.failed or "no answer"
+            msg = f"{left} of {len(events)} events were not acknowledged: {why}"
             raise NotPublishedError(msg)
 
     def topic_of(self, event: Published) -> str:
@@ -69,14 +70,14 @@ class Publisher:
             raise NoTopicError(msg)
         return self._topology.published(known.family, self._domain).name
 
-    def _produce(self, topic: str, event: Published) -> None:
+    def _produce(self, topic: str, event: Published, reports: "_Reports") -> None:
         while True:
             try:
                 self._producer.produce(
                     topic,
                     event.payload,
                     _key(event),
-                    on_delivery=self._on_delivery,
+                    on_delivery=reports.take,
                     headers=to_headers(event),
                 )
             except BufferError:  # the queue is full: let some of it go
@@ -84,8 +85,18 @@ class Publisher:
             else:
                 return
 
-    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
-        self._failed = self._failed or error
+
+class _Reports:
+    """What the broker said of the records of one call: an empty queue proves no delivery."""
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.failed: KafkaError | None = None
+
+    def take(self, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            self.delivered += 1
+        self.failed = self.failed or error
 
 
 def _key(event: Published) -> bytes:
