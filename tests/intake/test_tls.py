@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both hosts under mutual TLS, with intake's certificate and grants and no others."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from compose.broker.certificates import principals
+from compose.broker.layout import Layout, connection
+from compose.broker.nodes import stop as stop_broker
+from schemas.catalogue import Family
+from streams.intake.gaps import holds_records
+from streams.kafka.admin import Admin
+from streams.kafka.topics import ANYBODY, INTAKE, declare
+from tests.intake.host_process import HOSTS, running, stop
+from tests.intake.partition import beat
+from tests.intake.test_hosts import attempts, headers, started
+from tests.intake.upstream import DOMAIN, Upstream, eventually, publish_all, read_all, rejected
+from tests.kafka.conftest import new_broker
+
+JUNK = b"\x0a\xff"
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Path, Layout]]:
+    """A secured broker on which nobody may do anything yet."""
+    home = tmp_path_factory.mktemp("secured")
+    layout = new_broker(home, secured_for=principals([ANYBODY]))
+    try:
+        yield home, layout
+    finally:
+        stop_broker(home, layout.nodes)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("host", HOSTS)
+def test_events_go_through_a_secured_broker(host: str, secured: tuple[Path, Layout]) -> None:
+    """An event is accepted and a broken one refused; the next worker finds cells and offsets."""
+    topology = declare(prefix=f"{host}.", partitions=2)
+    operator, intake = connection(*secured), connection(*secured, INTAKE)
+    assert Admin(operator).apply(topology).done
+    topic = topology.published(Family.JOB, DOMAIN).name
+    upstream = Upstream(connection(*secured, ANYBODY.principal), topology)
+    for first in (1, 101):
+        publish_all(upstream, map(started, range(first, first + 100)))
+        upstream.publish(beat("n-1", first))  # for a cell to be kept
+        upstream.put(topic, JUNK, headers())
+        upstream.flush()
+        with running(host, intake, topology) as process:
+            wanted = list(range(1, first + 100))
+            eventually(lambda wanted=wanted: attempts(operator, topology) == wanted, "accepted")
+            refusals = 1 + first // 100
+            eventually(
+                lambda wanted=refusals: len(rejected(operator, topology)) == wanted, "refused"
+            )
+            assert stop(process) == 0
+        assert read_all(operator, topology.cells.name) != []
+        # It may ask what is committed; a look that is not granted would call it a loss.
+        assert not holds_records(intake, topology.group(INTAKE), (topic, 0), 0, 1)
