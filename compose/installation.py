@@ -20,7 +20,8 @@ class Where:
     """The options that name an installation."""
 
     bootstrap: Annotated[
-        str, Parameter(help="the broker's addresses; that of `broker up` without")
+        str,
+        Parameter(help="the broker's addresses; that of `broker up` without", show_default=False),
     ] = ""
     broker: Annotated[Path, Parameter(help="the folder of the broker of `broker up`")] = BROKER_HOME
     certificates: Annotated[
@@ -30,7 +31,11 @@ class Where:
         Path | None, Parameter(help="TOML with the trust domains; one domain, main, without")
     ] = None
     prefix: Annotated[
-        str, Parameter(help="what all names begin with, where installations share a broker")
+        str,
+        Parameter(
+            help="what all names begin with, where installations share a broker",
+            show_default=False,
+        ),
     ] = ""
 
     @property

@@ -144,6 +144,7 @@ def query(sql: str, *, home: Home = POOL_OF_DEMO, output: Shown = Output.TABLE) 
 
     Parameters
     ----------
-    sql: one reading statement; "SELECT * FROM history" is a start, docs/views.md lists the views.
+    sql
+        one reading statement; "SELECT * FROM history" is a start, docs/views.md lists the views.
     """
     answer(ask(open_run(home), sql), output)

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`singlepool publish`: the events of a file to an engine in this process, for want of a client."""
+"""`singlepool publish`: the events of a file, for want of a client.
+
+To an engine in this process, or, with an option that names a broker, to its topics.
+"""
 
 import sys
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from analytics.archive import Archiver
@@ -9,10 +14,13 @@ from analytics.tables import Grid, Output
 from compose.answers import answer, answer_object, tell
 from compose.arguments import Home, Shown
 from compose.exits import Exit, NotFoundError
+from compose.installation import HERE, Where
 from compose.places import DESK, RunFolder
 from engine.policies import POOL
 from streams.desk import Desk, Taken
 from streams.embedded import EmbeddedReader
+from streams.kafka.publisher import Publisher
+from streams.kafka.topics import ANYBODY
 from streams.publish import Reading, read_file
 
 
@@ -20,6 +28,8 @@ def publish(
     file: Path,
     *,
     home: Home = DESK,
+    where: Where = HERE,
+    domain: str = ANYBODY.name,
     dry_run: bool = False,
     source: str = "file",
     output: Shown = Output.TABLE,
@@ -29,14 +39,22 @@ def publish(
     A file with a wrong line is not published at all.
     What the engine refuses is kept: singlepool rejected.
     Questions go to the same folder: singlepool queue --home out/desk
+    With --bootstrap or --broker they go to the topics of a broker instead.
 
     Example: singlepool publish events.ndjson --dry-run
 
+    Example: singlepool publish events.ndjson --bootstrap 127.0.0.1:9092
+
     Parameters
     ----------
-    file: JSON, one event a line or one array of them; docs/events-how-to.md shows the form.
-    dry_run: read and check everything, publish nothing.
-    source: ce_source of the events that name none.
+    file
+        JSON, one event a line or one array of them; docs/events-how-to.md shows the form.
+    domain
+        the trust domain to publish as, on a broker.
+    dry_run
+        read and check everything, publish nothing.
+    source
+        ce_source of the events that name none.
     """
     if not file.exists():
         msg = f"there is no file {file}; docs/events-how-to.md shows what to write into one"
@@ -46,6 +64,8 @@ def publish(
         sys.stderr.write(f"{file}:{problem.line}: {problem.sentence}\n")
     if dry_run or reading.problems:
         return _checked(reading, output)
+    if where.named:
+        return _to_topics(reading, where, domain, output)
     home.mkdir(parents=True, exist_ok=True)
     with open_desk(home) as desk:
         return show_taken(desk, desk.publish(reading.events), home, output)
@@ -57,6 +77,16 @@ def _checked(reading: Reading, output: Output) -> int:
     if reading.problems:
         tell("nothing is published; mend the lines above and publish the file again")
         return Exit.FAILED
+    return Exit.DONE
+
+
+def _to_topics(reading: Reading, where: Where, domain: str, output: Output) -> int:
+    """Publish as a trust domain, and say how many events each topic took."""
+    connection, topology = where.connection(f"upstream.{domain}"), where.topology()
+    with closing(Publisher(connection, topology, domain)) as publisher:
+        publisher.publish(reading.events)
+        counts = Counter(publisher.topic_of(event) for event in reading.events)
+    answer(Grid(("topic", "acknowledged"), tuple(sorted(counts.items()))), output)
     return Exit.DONE
 
 

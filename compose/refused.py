@@ -142,7 +142,8 @@ def show(
 
     Parameters
     ----------
-    number: its number in the list.
+    number
+        its number in the list.
     """
     with _store(home, where) as store:
         event = _one(store, number)
@@ -176,8 +177,10 @@ def publish_again(
 
     Parameters
     ----------
-    numbers: their numbers in the list; all that were not yet published again by default.
-    domain: on a broker, the trust domain whose topics they are published to.
+    numbers
+        their numbers in the list; all that were not yet published again by default.
+    domain
+        on a broker, the trust domain whose topics they are published to.
     """
     with _store(home, where) as store:
         chosen: Sequence[int] = numbers or [n for n, _ in _kept(store, everything=False)]

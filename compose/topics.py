@@ -7,6 +7,7 @@ from cyclopts import App
 
 from analytics.tables import Grid, Output
 from compose.answers import answer
+from compose.arguments import Shown
 from compose.exits import Exit
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection, Security
@@ -27,7 +28,7 @@ def plan(
     prefix: str = "",
     replication: int = 1,
     certificates: Path | None = None,
-    output: Output = Output.TABLE,
+    output: Shown = Output.TABLE,
 ) -> int:
     """Show what stands between the declared topics and a broker; exit code 3 if anything does.
 
@@ -35,11 +36,16 @@ def plan(
 
     Parameters
     ----------
-    bootstrap: the broker's addresses.
-    domains: TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
-    prefix: what all names begin with, a dot at its end, where installations share a broker.
-    replication: how many brokers hold each record.
-    certificates: the folder with the operator's certificate, for a broker with --tls.
+    bootstrap
+        the broker's addresses.
+    domains
+        TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
+    prefix
+        what all names begin with, a dot at its end, where installations share a broker.
+    replication
+        how many brokers hold each record.
+    certificates
+        the folder with the operator's certificate, for a broker with --tls.
     """
     found = _admin(bootstrap, certificates).plan(_declared(domains, prefix, replication))
     _show(found, output, "to do")
@@ -54,7 +60,7 @@ def apply(
     prefix: str = "",
     replication: int = 1,
     certificates: Path | None = None,
-    output: Output = Output.TABLE,
+    output: Shown = Output.TABLE,
 ) -> int:
     """Make a broker's topics what is declared; deletes nothing. Exit code 3 if something is left.
 
@@ -62,11 +68,16 @@ def apply(
 
     Parameters
     ----------
-    bootstrap: the broker's addresses.
-    domains: TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
-    prefix: what all names begin with, a dot at its end, where installations share a broker.
-    replication: how many brokers hold each record.
-    certificates: the folder with the operator's certificate, for a broker with --tls.
+    bootstrap
+        the broker's addresses.
+    domains
+        TOML with the trust domains; docs/kafka.md shows it. One domain, `main`, without.
+    prefix
+        what all names begin with, a dot at its end, where installations share a broker.
+    replication
+        how many brokers hold each record.
+    certificates
+        the folder with the operator's certificate, for a broker with --tls.
     """
     left = _admin(bootstrap, certificates).apply(_declared(domains, prefix, replication))
     _show(left, output, "left to do")

@@ -86,9 +86,12 @@ def up(
 
     Parameters
     ----------
-    home: the run's folder: broker, logs, snapshots, archive; an earlier run there is replaced.
-    port: of the broker that is started; with --bootstrap, none is.
-    resume: go on with the run that is there.
+    home
+        the run's folder: broker, logs, snapshots, archive; an earlier run there is replaced.
+    port
+        of the broker that is started; with --bootstrap, none is.
+    resume
+        go on with the run that is there.
     """
     if not (resume or where.bootstrap):
         shutil.rmtree(home / "broker", ignore_errors=True)

@@ -55,10 +55,14 @@ def tail(
 
     Parameters
     ----------
-    follow: go on as records are committed, until Ctrl+C; not with --output json.
-    job: only records about this job.
-    kind: only records whose type contains this.
-    lines: how many of the last records without --since, --job and --type.
+    follow
+        go on as records are committed, until Ctrl+C; not with --output json.
+    job
+        only records about this job.
+    kind
+        only records whose type contains this.
+    lines
+        how many of the last records without --since, --job and --type.
     """
     if follow and output is Output.JSON:
         msg = "one JSON array has an end, and --follow has none: ask for --output ndjson"
@@ -155,7 +159,8 @@ def lag(*, where: Where = HERE, home: Path = SERVED, output: Shown = Output.TABL
 
     Parameters
     ----------
-    home: the run's folder, for how far its archive is.
+    home
+        the run's folder, for how far its archive is.
     """
     answer(lag_grid(where, home), output)
 

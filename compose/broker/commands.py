@@ -8,6 +8,7 @@ from cyclopts import App
 
 from analytics.tables import Grid, Output
 from compose.answers import answer
+from compose.arguments import Shown
 from compose.broker.certificates import make_certificates, principals
 from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, save, saved
 from compose.broker.nodes import pid_of, start, stop
@@ -30,7 +31,7 @@ def up(
     port: int = PORT,
     tls: bool = False,
     domains: Path | None = None,
-    output: Output = Output.TABLE,
+    output: Shown = Output.TABLE,
 ) -> None:
     """Start a real Kafka broker on this machine, or what of it does not run.
 
@@ -38,11 +39,16 @@ def up(
 
     Parameters
     ----------
-    home: the broker's folder; one that is there already keeps its nodes, ports and records.
-    nodes: 1, or 3 to see replication at work.
-    port: the first port; as many follow for more nodes, then as many for their controllers.
-    tls: mutual TLS, with certificates made on the spot below the folder, and access by grants.
-    domains: with --tls, TOML with the trust domains, whose principals get certificates too.
+    home
+        the broker's folder; one that is there already keeps its nodes, ports and records.
+    nodes
+        1, or 3 to see replication at work.
+    port
+        the first port; as many follow for more nodes, then as many for their controllers.
+    tls
+        mutual TLS, with certificates made on the spot below the folder, and access by grants.
+    domains
+        with --tls, TOML with the trust domains, whose principals get certificates too.
     """
     layout = saved(home)
     if layout is None:
@@ -67,20 +73,22 @@ def down(*, home: Path = BROKER_HOME) -> None:
 
     Parameters
     ----------
-    home: the broker's folder.
+    home
+        the broker's folder.
     """
     stop(home, existing(home).nodes)
 
 
 @broker.command(name="status")
-def status(*, home: Path = BROKER_HOME, output: Output = Output.TABLE) -> int:
+def status(*, home: Path = BROKER_HOME, output: Shown = Output.TABLE) -> int:
     """Show a broker's nodes; the exit code is 0 only while all of them run.
 
     Example: singlepool broker status
 
     Parameters
     ----------
-    home: the broker's folder.
+    home
+        the broker's folder.
     """
     layout = existing(home)
     _show(home, layout, output)

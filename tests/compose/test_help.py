@@ -4,9 +4,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+from cyclopts import App
 
+from compose.cli import app
 from compose.exits import Exit
 from tests.compose.conftest import Singlepool
 
@@ -74,3 +77,23 @@ def test_every_command_explains_itself(singlepool: Singlepool, command: tuple[st
     assert f"Example: singlepool {command[0]}" in flat
     assert "--output" in flat
     assert "ndjson" in flat
+
+
+def commands(group: App, path: tuple[str, ...] = ()) -> Iterator[tuple[str, App]]:
+    """Every command there is, with its words."""
+    for name in group:
+        if not name.startswith("-"):
+            yield from commands(group[name], (*path, name))
+    if group.default_command is not None:
+        yield " ".join(path), group
+
+
+def test_every_option_of_every_command_says_what_it_is() -> None:
+    """Nobody has to guess what to give."""
+    silent = [
+        f"{words} {argument.name}"
+        for words, command in commands(app)
+        for argument in command.assemble_argument_collection(parse_docstring=True)
+        if argument.show and not argument.parameter.help
+    ]
+    assert silent == []
