@@ -76,7 +76,7 @@ Days = Annotated[
         n_tokens=1,
         accepts_keys=False,
         metavar="FIRST-LAST",
-        show_default=lambda days: f"{days[0]}-{days[-1]}" if days else "",
+        show_default=lambda days: f"{days[0]}-{days[-1]}" if days else "21-34",
         help=f"first and last day of the trace, within {_FIRST_DAY}-{_LAST_DAY}",
     ),
 ]
