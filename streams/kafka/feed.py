@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from schemas.ledger import LedgerStorageError
 from streams.kafka.connection import Connection
+from streams.kafka.partition import bounds_of
 
 _ASK_S = 10.0
 _AT_ONCE = 1_000
@@ -39,7 +40,7 @@ class Feed:
         found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
         places = [TopicPartition(self._topic, number) for number in found.partitions]
         for place in places:
-            _, place.offset = self._consumer.get_watermark_offsets(place, _ASK_S, cached=False)
+            _, place.offset = bounds_of(self._consumer, place)
         return places
 
     def close(self) -> None:

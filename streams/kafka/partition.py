@@ -83,15 +83,10 @@ class Partition:
 
         Raises `LedgerStorageError` where the broker does not say.
         """
-        place = TopicPartition(self.topic, _ONLY)
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return self.consumer.get_watermark_offsets(place, _ASK_S, cached=False)
-            except KafkaException as error:
-                if not passes(error) or time.monotonic() > deadline:
-                    raise self._failed(error) from error
-                time.sleep(_AGAIN_S)
+        try:
+            return bounds_of(self.consumer, TopicPartition(self.topic, _ONLY))
+        except KafkaException as error:
+            raise self._failed(error) from error
 
     def wait_for_end(self, offset: int) -> None:
         """Return once the end is behind an offset. Raises `LedgerStorageError`."""
@@ -153,6 +148,21 @@ class Partition:
         return LedgerStorageError(
             f"{self.topic} at {self._where} cannot be read: {error}; `singlepool doctor` looks why"
         )
+
+
+def bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Return a partition's first offset, and the one after the last that is committed.
+
+    Asks again while a leader is found. Raises `KafkaException`.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, _ASK_S, cached=False)
+        except KafkaException as error:
+            if not passes(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def passes(error: KafkaException) -> bool:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +21,14 @@ from compose.broker.nodes import kill, start, stop
 from schemas.ledger import Batch, CorruptLedgerError, FencedError, scan
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
-from streams.kafka.entries import Note, note_headers, note_value, record_headers
+from streams.kafka.entries import Note, note_headers, note_value, placed_at, record_headers
+from streams.kafka.feed import Feed
 from streams.kafka.ledger import KafkaLedger, input_name
 from streams.kafka.lock import Lock, Outgoing
 from streams.kafka.partition import Partition
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog
-from streams.kafka.topics import ENGINE, Topology
+from streams.kafka.topics import ENGINE, READER, Topology
 from tests.kafka.conftest import new_broker
 from tests.streams.appender import FENCED
 from tests.streams.ledger_contract import SIZE, batch, records, refused
@@ -68,12 +70,12 @@ def check_whole(broker: Connection, topology: Topology, acknowledged: int) -> in
     return batches
 
 
-def leave_open(broker: Connection, topology: Topology, *contents: bytes) -> Producer:
+def leave_open(broker: Connection, topology: Topology, *contents: bytes, head: int = 0) -> Producer:
     """A writer that stops in the middle of a transaction: what it wrote lies in the partition."""
     producer = Producer(broker.settings() | {"transactional.id": topology.lock})
     producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
-    for at, data in enumerate(contents):
+    for at, data in enumerate(contents, head):
         producer.produce(topology.ledger.name, data, partition=0, headers=record_headers(at))
     assert producer.flush(PATIENCE_S) == 0
     return producer
@@ -130,6 +132,28 @@ def test_what_a_writer_left_open_is_never_read(broker: Connection, topics: Topol
         ledger.append(lease, 0, batch(0))
         assert list(scan(reader)) == records(0)
         del left
+
+
+def test_who_reads_on_never_sees_what_is_open_or_aborted(
+    broker: Connection, topics: Topology
+) -> None:
+    """Records in the very place of the next ones: not while they are open, and not after."""
+    feed = Feed(broker, topics.ledger.name, topics.group(READER))
+    with KafkaReader(broker, topics) as reader, KafkaLedger(broker, topics) as ledger:
+        ledger.append(ledger.acquire("a"), 0, batch(0))
+        assert list(scan(reader)) == records(0)
+        left = leave_open(broker, topics, b"lost", b"lost too", head=SIZE)
+        assert reader.wait(SIZE, 500) == SIZE
+        assert list(reader.read(SIZE, 10)) == []
+        ledger.append(ledger.acquire("b"), SIZE, batch(1))
+        assert list(reader.read(SIZE, 10)) == records(1)
+        del left
+    fed: list[bytes | None] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while len(fed) < 2 * SIZE and time.monotonic() < deadline:
+        fed += [m.value() for m in feed.take(0.2) if placed_at(m.headers()) >= 0]
+    feed.close()
+    assert fed == records(0) + records(1)
 
 
 def test_markers_and_aborted_records_leave_no_hole_in_positions(

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The declaration of topics: who may write and read what, and which names can be used."""
 
+import re
+from pathlib import Path
+
 import pytest
+from msgspec import structs
 
 from schemas.catalogue import Family
 from schemas.ids import job_id
 from schemas.jobs import JobCancelled
 from streams.intake import MAX_PAYLOAD_BYTES
 from streams.kafka.topics import (
+    AGENT,
+    ARCHIVER,
     ENGINE,
     INTAKE,
     PUBLISHED_BYTES,
+    READER,
+    Topic,
+    Topology,
     TopologyError,
     TrustDomain,
     declare,
@@ -51,6 +60,35 @@ def test_a_domain_speaks_only_for_its_tenants_and_family_whatever_a_record_says(
     assert (found.field, found.value) == ("tenant", "rival")
     assert rules["job.events.core"].forbids("anybody", other) is None
     assert rules["fleet.events.core"].forbids("anybody", own) is not None
+
+
+def table(page: str) -> dict[str, list[set[str]]]:
+    """What a page's table says each principal writes and reads."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    return {who: [set(re.findall(r"[a-z][a-z' ]*", c)) for c in cells] for who, *cells in rows}
+
+
+def test_the_page_on_security_names_what_each_principal_writes_and_reads() -> None:
+    """The table in `docs/kafka.md` is the declaration: an operator plans certificates by it."""
+    topology = declare([WHOLE])
+    said = table((Path(__file__).parents[2] / "docs" / "kafka.md").read_text())
+    assert said.pop("operator") == [{"everything"}, {"everything"}]
+    assert set(said) == {INTAKE, ENGINE, ARCHIVER, AGENT, READER}
+    for who, named in said.items():
+        for names, of in zip(named, ("writers", "readers"), strict=True):
+            meant = {
+                "upstream's topics" if topic.family else field
+                for field, topic in fields(topology)
+                if who in getattr(topic, of)
+            }
+            assert names == meant, (who, of)
+
+
+def fields(topology: Topology) -> list[tuple[str, Topic]]:
+    """Every topic with the word that the declaration has for it."""
+    values = structs.asdict(topology).items()
+    own = [(field, topic) for field, topic in values if isinstance(topic, Topic)]
+    return [*own, *(("upstream", topic) for topic in topology.upstream)]
 
 
 def test_only_the_engine_writes_decisions_and_only_intake_what_was_accepted() -> None:
