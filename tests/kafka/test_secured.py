@@ -4,17 +4,22 @@
 Each principal comes with its own certificate to a real broker that asks for one.
 """
 
+import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from msgspec import structs
 
 from compose.broker.certificates import make_certificates, principals
 from compose.broker.layout import Layout, certificates, connection
 from compose.broker.nodes import stop
 from schemas.catalogue import Family
 from schemas.ledger import LedgerBusyError, LedgerStorageError, scan
+from streams.adapters.slurm_host import SlurmEnds, SlurmHost
+from streams.intake.outbox import UndeliveredError
 from streams.kafka.access import Grant, Resource, Right, grants
 from streams.kafka.admin import Admin
 from streams.kafka.connection import BrokerUnavailableError, Connection, Security, brokers
@@ -26,6 +31,7 @@ from streams.kafka.topics import (
     ENGINE,
     INTAKE,
     READER,
+    Key,
     Topic,
     TrustDomain,
     declare,
@@ -157,6 +163,28 @@ def test_the_engine_alone_writes_the_ledger_and_readers_read_it(
         assert list(scan(archiver)) == records(0) + records(1)
     with KafkaReader(as_(AGENT), topology, AGENT) as agent, pytest.raises(LedgerStorageError):
         agent.head()
+
+
+def test_slurm_is_read_by_its_domain_and_refused_by_intake(
+    secured: tuple[Path, Layout], as_: As
+) -> None:
+    """Who publishes for Slurm may not say what was refused; what it could not say is carried again.
+
+    The grant to read Slurm's own topic is the operator's.
+    """
+    slurm = Topic("slurm.jobs", Key.NONE, (), (BATCH.principal,))
+    operator = Admin(connection(*secured))
+    assert operator.apply(structs.replace(TOPOLOGY, upstream=(*TOPOLOGY.upstream, slurm))).done
+    assert write(connection(*secured), slurm) is None
+    own, intake = as_(BATCH.principal), as_(INTAKE)
+    alone = SlurmHost(SlurmEnds(own, own, TOPOLOGY, BATCH.name, slurm.name))
+    with pytest.raises(UndeliveredError, match="uthoriz"):
+        alone.run(lambda: False)
+    with closing(SlurmHost(SlurmEnds(own, intake, TOPOLOGY, BATCH.name, slurm.name))) as host:
+        deadline = time.monotonic() + PATIENCE_S
+        while not host.step():
+            assert time.monotonic() < deadline
+    assert host.refused == 1
 
 
 def test_who_brings_no_good_certificate_is_refused(as_: As, tmp_path: Path) -> None:
