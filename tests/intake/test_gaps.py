@@ -2,10 +2,12 @@
 """A hole in the offsets is told from records that were passed over."""
 
 import time
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from schemas.catalogue import Family
 from schemas.codec import publish
@@ -84,7 +86,7 @@ def test_what_the_broker_has_dropped_is_a_hole(broker: Connection, topics: Topol
     for _ in range(10):
         upstream.put(topic, b"x", [], partition=0)
     upstream.flush()
-    admin = AdminClient(broker.settings())
+    admin: Any = AdminClient(broker.settings())  # its futures say no type
     dropped = admin.delete_records([TopicPartition(topic, 0, 6)])
     assert [future.result(30).low_watermark for future in dropped.values()] == [6]
     assert not holds(broker, topic, 0, 6)
@@ -107,7 +109,7 @@ def test_what_the_group_has_committed_is_no_loss(broker: Connection, topics: Top
 def test_what_was_compacted_away_is_a_hole(broker: Connection, topology: Topology) -> None:
     """Of one key the broker keeps the last record only; what lay before it is passed over."""
     topic = f"{topology.prefix}compacted"
-    admin = AdminClient(broker.settings())
+    admin: Any = AdminClient(broker.settings())  # its futures say no type
     made = admin.create_topics([NewTopic(topic, 1, 1, config=COMPACT)])
     for future in made.values():
         future.result(30)
@@ -139,8 +141,7 @@ def test_a_worker_takes_no_hole_for_a_loss(broker: Connection, topics: Topology)
         for first in range(1, 31, 10):
             upstream.publish(first, first + 4)
             upstream.publish(first + 5, first + 9, abort=True)
-            wanted = list(range(1, first + 10))
-            eventually(lambda wanted=wanted: attempts(broker, topics) == wanted, "it takes in all")
+            took_in_all(broker, topics, first + 9)
             time.sleep(2 * STALL_S)
         assert process.poll() is None
         assert stop(process) == 0
@@ -171,6 +172,11 @@ def test_a_worker_ends_where_a_record_was_passed_over(
             lambda: refusals(broker, topics) == [PASSED_OVER], "it is refused for what it is"
         )
         assert stop(successor) == 0
+
+
+def took_in_all(connection: Connection, topology: Topology, last: int) -> None:
+    """Wait until all numbers up to the last are accepted."""
+    eventually(lambda: attempts(connection, topology) == list(range(1, last + 1)), "all of it")
 
 
 def refusals(connection: Connection, topology: Topology) -> list[bytes]:

@@ -12,7 +12,8 @@ from compose.broker.nodes import stop as stop_broker
 from schemas.catalogue import Family
 from streams.intake.gaps import holds_records
 from streams.kafka.admin import Admin
-from streams.kafka.topics import ANYBODY, INTAKE, declare
+from streams.kafka.connection import Connection
+from streams.kafka.topics import ANYBODY, INTAKE, Topology, declare
 from tests.intake.host_process import HOSTS, running, stop
 from tests.intake.partition import beat
 from tests.intake.test_hosts import attempts, headers, started
@@ -48,13 +49,14 @@ def test_events_go_through_a_secured_broker(host: str, secured: tuple[Path, Layo
         upstream.put(topic, JUNK, headers())
         upstream.flush()
         with running(host, intake, topology) as process:
-            wanted = list(range(1, first + 100))
-            eventually(lambda wanted=wanted: attempts(operator, topology) == wanted, "accepted")
-            refusals = 1 + first // 100
-            eventually(
-                lambda wanted=refusals: len(rejected(operator, topology)) == wanted, "refused"
-            )
+            came_through(operator, topology, first + 99, refused=1 + first // 100)
             assert stop(process) == 0
         assert read_all(operator, topology.cells.name) != []
         # It may ask what is committed; a look that is not granted would call it a loss.
         assert not holds_records(intake, topology.group(INTAKE), (topic, 0), 0, 1)
+
+
+def came_through(there: Connection, topology: Topology, last: int, *, refused: int) -> None:
+    """Wait until all numbers up to the last are accepted, and so many events refused."""
+    eventually(lambda: attempts(there, topology) == list(range(1, last + 1)), "all is accepted")
+    eventually(lambda: len(rejected(there, topology)) == refused, "the broken one is refused")
