@@ -61,6 +61,7 @@ class BatchedIntake:
         self._outbox = Outbox(connection, topology)
         self._next: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
+        self._ends: dict[Place, int] = {}
         self._checkpoint_at = time.monotonic() + CHECKPOINT_S
         self._asked_at = time.monotonic()
         self._told: Callable[[], bool] = lambda: False
@@ -72,6 +73,7 @@ class BatchedIntake:
                 "group.id": topology.group(INTAKE),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
+                "enable.partition.eof": True,  # an end may lie behind markers, which are no records
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_uncommitted",
                 "session.timeout.ms": int(SESSION_S * _MS),
@@ -110,13 +112,12 @@ class BatchedIntake:
             self.close()
 
     def step(self, most: int = BATCH) -> int:
-        """Take in up to so many records, and return how many there were."""
+        """Take in up to so many records; return how many came, with the ends that were met."""
         batch = self._consumer.consume(most, _POLL_S)
         now_ms = self._now_ms()
         for message in batch:
             self._take(message, now_ms)
         self._outbox.serve()
-        self.taken += len(batch)
         return len(batch)
 
     def checkpoint(self) -> None:
@@ -138,11 +139,14 @@ class BatchedIntake:
     # --- records --------------------------------------------------------------------------------
 
     def _take(self, message: Message, now_ms: int) -> None:
+        place, offset = (str(message.topic()), _number(message.partition())), message.offset()
         error = message.error()
         if error is not None:
-            _judge(error)
+            if error.code() == _AT_END:
+                self._ends[place] = _number(offset)
+            else:
+                _judge(error)
             return
-        place, offset = (str(message.topic()), _number(message.partition())), message.offset()
         if not self._worker.owns(place) or _number(offset) < self._next.get(place, 0):
             return  # fetched before a rebalance, and no longer or once more ours
         headers = cast("Headers | None", message.headers())
@@ -150,6 +154,7 @@ class BatchedIntake:
         for output in self._worker.take(place, record, now_ms):
             self._outbox.send(output, now_ms)
         self._next[place] = _number(offset) + 1
+        self.taken += 1
 
     def _let_time_pass(self) -> None:
         """Let time pass in the partitions whose end is where we are, by the broker's own word."""
@@ -162,7 +167,8 @@ class BatchedIntake:
                 _, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=1.0)
             except KafkaException:
                 return  # no broker answers: nobody's silence
-            if self._next.get(place, self._committed.get(place, 0)) >= end:
+            known = self._next.get(place, self._committed.get(place, 0))
+            if max(known, self._ends.get(place, 0)) >= end:
                 now_ms = self._now_ms()
                 for output in self._worker.quiet(place, now_ms):
                     self._outbox.send(output, now_ms)
@@ -197,6 +203,7 @@ class BatchedIntake:
             place = (found.topic, found.partition)
             self._worker.assign(place, kept.get)
             self._next.pop(place, None)
+            self._ends.pop(place, None)
             self._committed[place] = max(found.offset, 0)
 
     def _on_revoke(self, _: Consumer, revoked: Sequence[TopicPartition]) -> None:
@@ -295,6 +302,8 @@ _OURS = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 )
 """Errors that stay until somebody changes the installation."""
+
+_AT_END = KafkaError._PARTITION_EOF  # noqa: SLF001  # the client's own name
 
 _STALE = (
     KafkaError.ILLEGAL_GENERATION,

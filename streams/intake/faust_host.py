@@ -241,6 +241,7 @@ class FaustIntake:
         elif now - self._moved_at.setdefault(place, now) > patience_s:
             self._moved_at[place] = now
             self._look_into(place, expected, end)
+            self._next[place] = end  # nothing but holes lies before it
 
     # --- checkpoints ----------------------------------------------------------------------------
 

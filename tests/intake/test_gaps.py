@@ -2,6 +2,7 @@
 """A hole in the offsets is told from records that were passed over."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,14 +10,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from schemas.catalogue import Family
+from schemas.catalogue import Event, Family
 from schemas.codec import publish
 from schemas.records import Origin
 from streams.intake.gaps import holds_records
 from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
 from streams.kafka.topics import INTAKE, Topology
-from tests.intake.host_process import BUG_EXIT, PASSED_OVER, STALL_S, running, stop
+from tests.intake.host_process import BUG_EXIT, HOSTS, PASSED_OVER, STALL_S, running, stop
+from tests.intake.partition import served
+from tests.intake.test_batched import old_ms, requests
 from tests.intake.test_hosts import attempts, headers, started
 from tests.intake.upstream import DOMAIN, Upstream, eventually, read_all, rejected
 
@@ -46,12 +49,16 @@ class Transactional:
         self._producer.init_transactions(30)
 
     def publish(self, first: int, last: int, *, abort: bool = False) -> None:
-        """Publish events by these numbers to partition 0, and end the transaction."""
+        """Publish reports of these numbers."""
+        self.publish_all([started(number) for number in range(first, last + 1)], abort=abort)
+
+    def publish_all(self, events: Sequence[Event], *, abort: bool = False) -> None:
+        """Publish events to partition 0, and end the transaction."""
         self._producer.begin_transaction()
-        for number in range(first, last + 1):
-            event = publish(started(number), Origin(f"e-{number}", "upstream"))
+        for number, event in enumerate(events):
+            published = publish(event, Origin(f"e-{number}", "upstream"))
             self._producer.produce(
-                self._topic, event.payload, partition=0, headers=list(to_headers(event))
+                self._topic, published.payload, partition=0, headers=list(to_headers(published))
             )
         assert self._producer.flush(30) == 0
         if abort:
@@ -144,6 +151,18 @@ def test_a_worker_takes_no_hole_for_a_loss(broker: Connection, topics: Topology)
             took_in_all(broker, topics, first + 9)
             time.sleep(2 * STALL_S)
         assert process.poll() is None
+        assert stop(process) == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("host", HOSTS)
+def test_time_passes_behind_a_marker(host: str, broker: Connection, topics: Topology) -> None:
+    """Where a transaction's end is the last of a partition, what falls due by time is told."""
+    upstream = Transactional(broker, topics.published(Family.SERVING, DOMAIN).name)
+    old = old_ms()
+    with running(host, broker, topics, "passing over") as process:
+        upstream.publish_all([served(n, old) for n in range(1, 21)])
+        eventually(lambda: requests(broker, topics) == 20, "the whole window is told")
         assert stop(process) == 0
 
 
