@@ -37,8 +37,7 @@ def holds_records(
     )
     deadline = time.monotonic() + _PATIENCE_S
     try:
-        (committed,) = reader.committed([TopicPartition(*place)], timeout=_ASK_S)
-        first = max(first, committed.offset)  # which is below 0 where there is none
+        first = max(first, _committed(reader, place, deadline))
         reader.assign([TopicPartition(*place, first)])
         while first < end and time.monotonic() < deadline:
             for message in reader.consume(1, _LOOK_S):
@@ -53,3 +52,22 @@ def holds_records(
         return first < end
     finally:
         reader.close()
+
+
+def _committed(reader: Consumer, place: tuple[str, int], deadline: float) -> int:
+    """Return what the group has committed, which is below 0 where there is nothing.
+
+    A coordinator that has just moved has to load first. Raises `KafkaException` at the deadline.
+    """
+    while True:
+        try:
+            (found,) = reader.committed([TopicPartition(*place)], timeout=_ASK_S)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if found.error is None:
+                return found.offset
+            if time.monotonic() > deadline:
+                raise KafkaException(found.error)
+        time.sleep(_LOOK_S)
