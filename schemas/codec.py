@@ -382,10 +382,12 @@ class EnvelopeColumns(Struct, frozen=True):
     cause: Sequence[int | None]
 
 
+_NO_COLUMNS: list[Any] = [()] * len(EnvelopeColumns.__struct_fields__)
+
+
 def open_columns(envelopes: Sequence[bytes]) -> EnvelopeColumns:
     """Return what `open_envelope` gives of many, by columns: no value is made per record."""
     wires = [_parse_envelope(data) for data in envelopes]
     causes = [wire.cause if wire.HasField("cause") else None for wire in wires]
-    if not wires:
-        return EnvelopeColumns(*[()] * len(EnvelopeColumns.__struct_fields__))
-    return EnvelopeColumns(*zip(*map(_flat, wires), strict=True), causes)
+    columns: list[Any] = [*zip(*map(_flat, wires), strict=True), causes]
+    return EnvelopeColumns(*columns) if wires else EnvelopeColumns(*_NO_COLUMNS)

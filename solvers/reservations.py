@@ -6,6 +6,8 @@ together exactly when the maximum flow from reservations to pools carries everyt
 *Pacific Journal of Mathematics* 7, 1957), so overlapping scopes are judged exactly.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from ortools.graph.python.max_flow import SimpleMaxFlow
@@ -24,17 +26,16 @@ def most_reserved(capacity: IntArray, wanted: IntArray, scopes: BoolArray) -> in
     """
     pools, count = len(capacity), len(wanted)
     source, sink = pools + count, pools + count + 1
-    flow = SimpleMaxFlow()
+    flow: Any = SimpleMaxFlow()  # its stubs misstate the arrays it takes
     row, pool = np.nonzero(scopes)
-    _arcs(flow, np.full(count, source), pools + np.arange(count), wanted)
-    _arcs(flow, pools + row, pool, wanted[row])
-    _arcs(flow, np.arange(pools), np.full(pools, sink), capacity)
+    for tails, heads, limits in (
+        (np.full(count, source), pools + np.arange(count), wanted),
+        (pools + row, pool, wanted[row]),
+        (np.arange(pools), np.full(pools, sink), capacity),
+    ):
+        flow.add_arcs_with_capacity(tails.astype(np.int32), heads.astype(np.int32), limits)
     status = flow.solve(source, sink)
     if status != SimpleMaxFlow.OPTIMAL:
         msg = f"the maximum flow of {count} reservations over {pools} pools ended with {status}"
         raise InternalError(msg)
     return int(flow.optimal_flow())
-
-
-def _arcs(flow: SimpleMaxFlow, tails: IntArray, heads: IntArray, capacity: IntArray) -> None:
-    flow.add_arcs_with_capacity(tails.astype(np.int32), heads.astype(np.int32), capacity)

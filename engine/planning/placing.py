@@ -90,7 +90,8 @@ class Placing:
 
     def move_off(self) -> None:
         """Send work from where it may not stay to where there is room, or to wait."""
-        for job in leaving(self.snapshot, self.view).tolist():
+        gone: list[int] = leaving(self.snapshot, self.view).tolist()
+        for job in gone:
             self._movable[job] = False
             self._moved[job] = True
             if not self._migrate(job, self.snapshot.details[job].id):

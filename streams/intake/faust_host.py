@@ -25,10 +25,12 @@ import asyncio
 import gc
 import os
 import ssl
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
@@ -69,6 +71,8 @@ def settings(connection: Connection, topology: Topology) -> dict[str, Any]:
         "broker_credentials": _credentials(connection),
         "processing_guarantee": "at_least_once",
         "store": "memory://",
+        # Faust makes a folder for its tables, though these are in memory; it stays empty.
+        "datadir": str(Path(tempfile.gettempdir()) / f"{topology.group(INTAKE)}-faust"),
         "key_serializer": "raw",
         "value_serializer": "raw",
         "topic_partitions": topology.cells.partitions,

@@ -32,11 +32,8 @@ def order_of(stage: Stage) -> list[str]:
     """The names of the waiting jobs, in the order in which a plan would look at them."""
     snapshot: Snapshot = cut(stage.state, stage.now_ms)
     seen = view(snapshot)
-    return [snapshot.details[row].spec.name for row in in_order(snapshot, seen, _rows(snapshot))]
-
-
-def _rows(snapshot: Snapshot) -> np.ndarray:
-    return np.flatnonzero(view(snapshot).waiting)
+    rows: list[int] = in_order(snapshot, seen, np.flatnonzero(seen.waiting)).tolist()
+    return [snapshot.details[row].spec.name for row in rows]
 
 
 def test_teams_take_turns_by_their_share_weight() -> None:
@@ -84,7 +81,8 @@ def test_levels_never_fall_along_the_order(weight: int, sizes: list[tuple[str, i
     """Looked at in order, each job's team has at least the level of the one before."""
     wanted = {f"j{i}": (team, size) for i, (team, size) in enumerate(sizes)}
     stage = waiting_stage(weight, *(job(n, size, team=team) for n, (team, size) in wanted.items()))
-    used, levels = {"red": 0, "blue": 0}, []
+    used = {"red": 0, "blue": 0}
+    levels: list[int] = []
     for name in order_of(stage):
         team, size = wanted[name]
         used[team] += size * 1_000

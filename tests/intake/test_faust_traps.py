@@ -92,14 +92,15 @@ def test_a_bug_ends_the_process_before_anything_is_acked(
 def test_a_worker_listens_on_nothing_and_creates_nothing(
     broker: Connection, topics: Topology
 ) -> None:
-    """No web server for whoever is on the network, and no topic that nobody declared."""
+    """No web server for whoever is on the network, no topic that nobody declared, no folder."""
     publish_some(broker, topics)
-    before = topic_names(broker)
+    before, beside = topic_names(broker), set(Path.cwd().iterdir())
     with running("faust", broker, topics) as process:
         eventually(lambda: all_accepted(broker, topics), "it works")
         assert listening(process) == []
         assert topic_names(broker) == before
         assert stop(process) == 0
+    assert set(Path.cwd().iterdir()) == beside
 
 
 def topic_names(connection: Connection) -> set[str]:

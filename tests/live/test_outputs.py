@@ -92,9 +92,7 @@ def test_a_verdict_says_where_a_job_stands() -> None:
     assert verdicts(stage) == {job("wide").id: VerdictReached(job("wide").id, "placed", 0, 0)}
     stage.hear(jobs.JobSubmitted(job("more", 8)), jobs.JobSubmitted(job("huge", 99)))
     waits = verdicts(stage)
-    assert waits[job("more").id] == VerdictReached(
-        job("more").id, Reason.WAITING_FOR_CYCLE, 0, 0
-    )
+    assert waits[job("more").id] == VerdictReached(job("more").id, Reason.WAITING_FOR_CYCLE, 0, 0)
     stage.wait(60_000)
     found = verdicts(stage)
     never = found[job("huge").id]
