@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit long bench bench-kafka format proto baseline docs clean
+.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit embedded kafka long long-kafka bench bench-kafka format proto baseline docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' Makefile | expand -t 12
@@ -50,11 +50,22 @@ contract: env  ## generated code, promises to readers, generated pages
 	$(BIN)/python -m tools.asyncapi check
 	$(BIN)/python -m tools.examples check
 
-unit: env  ## the quick tests alone
-	$(BIN)/pytest -n $(WORKERS) -m 'not long'
+# Tests on a real broker have whole processes and their silences in them: they get the machine to themselves.
+KAFKA_TESTS = tests/kafka tests/intake tests/live tests/operate tests/upstream
+
+unit: embedded kafka  ## the quick tests alone
+
+embedded: env
+	$(BIN)/pytest -n $(WORKERS) -m 'not long' $(KAFKA_TESTS:%=--ignore=%)
+
+kafka: env  ## those of them on a real Kafka
+	$(BIN)/pytest -n 1 -m 'not long' $(KAFKA_TESTS)
 
 long: env  ## the tests that take minutes
-	$(BIN)/pytest -n $(WORKERS) -m long --hypothesis-profile=long
+	$(BIN)/pytest -n $(WORKERS) -m long --hypothesis-profile=long $(KAFKA_TESTS:%=--ignore=%)
+
+long-kafka: env  ## the same on a real Kafka: half an hour of kills
+	$(BIN)/pytest -n 1 -m long $(KAFKA_TESTS)
 
 # Those that start a broker of their own: a file says so by importing what starts one.
 KAFKA_BENCHES = $(shell grep -l 'tests.kafka.conftest' tests/bench/bench_*.py)

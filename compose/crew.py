@@ -4,6 +4,7 @@
 import http.client
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from streams.live.health import LOOPBACK
 
 PATIENCE_S = 60.0
 _ASK_S = 2.0
+_LOOK_S = 0.2
 _OK = 200
 _LAST_BYTES = 20_000
 _FILE = "processes.json"
@@ -107,20 +109,39 @@ class Crew:
             self.start(name)
 
     def stop(self, *names: str) -> None:
-        """Tell members to leave, and wait. Raises `CrewError` where one ends badly."""
+        """Tell members to leave, and wait. Raises `CrewError` where one ends badly.
+
+        One that is killed meanwhile has left nothing in order: it is started again, to leave then.
+        """
         for name in names:
             self._running[name].terminate()
         for name in names:
-            try:
-                code = self._running[name].wait(PATIENCE_S)
-            except subprocess.TimeoutExpired as error:
-                msg = f"{name} does not leave; its log is {self.log(name)}"
-                raise CrewError(msg) from error
+            while (code := self._left(name)) < 0:
+                self.restarts += 1
+                self.start(name)
+                self._await_ready(name)
+                self._running[name].terminate()
             del self._running[name]
             if code:
                 msg = f"{name} ended with {code}: {self._last_words(name)}"
                 raise CrewError(msg)
         self._note()
+
+    def _left(self, name: str) -> int:
+        """Return with which code a member ended that was told to leave."""
+        try:
+            return self._running[name].wait(PATIENCE_S)
+        except subprocess.TimeoutExpired as error:
+            msg = f"{name} does not leave; its log is {self.log(name)}"
+            raise CrewError(msg) from error
+
+    def _await_ready(self, name: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.ended(name) is None and not self._page(name, "/readyz"):
+            if time.monotonic() > deadline:
+                msg = f"{name} does not get ready; its log is {self.log(name)}"
+                raise CrewError(msg)
+            time.sleep(_LOOK_S)
 
     def _note(self) -> None:
         """Write down who runs as which process, for whoever wants to end one and watch."""

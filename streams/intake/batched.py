@@ -65,6 +65,7 @@ class BatchedIntake:
         self._checkpoint_at = time.monotonic() + CHECKPOINT_S
         self._asked_at = time.monotonic()
         self._told: Callable[[], bool] = lambda: False
+        self._leaving = False
         self._lost = False
         self.taken = 0
         self._consumer = Consumer(
@@ -134,6 +135,7 @@ class BatchedIntake:
 
     def close(self) -> None:
         """Leave the group. What is not settled is not committed."""
+        self._leaving = True
         self._consumer.close()
 
     # --- records --------------------------------------------------------------------------------
@@ -193,6 +195,8 @@ class BatchedIntake:
     # --- partitions come and go -----------------------------------------------------------------
 
     def _on_assign(self, _: Consumer, assigned: Sequence[TopicPartition]) -> None:
+        if self._leaving:
+            return  # whoever stays gets them next
         kept = self._kept(sorted({place.partition for place in assigned}))
         try:
             committed = self._consumer.committed(list(assigned), timeout=_ASK_S)

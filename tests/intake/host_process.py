@@ -23,6 +23,8 @@ from streams.kafka.topics import Topology, declare
 HOSTS = ("faust", "batched")
 BUG = b"the worker has a bug with this"
 BUG_EXIT = 70
+LOST_EXIT = 1
+"""Of a worker that ended because no broker answered it in time: a supervisor starts it again."""
 PASSED_OVER = b"the worker never gets to see this"
 STALL_S = 3.0
 """How long a partition may stand still where it is told to look out for that soon."""

@@ -16,7 +16,7 @@ from streams.intake.faust_host import STALL_S
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import declare
-from tests.intake.host_process import BUG_EXIT, HOSTS, running
+from tests.intake.host_process import BUG_EXIT, HOSTS, LOST_EXIT, running
 from tests.intake.test_crashes import Load
 from tests.intake.upstream import PATIENCE_S
 
@@ -60,12 +60,12 @@ class Crew:
         """One worker leaves in good order; whoever can do no more has left already."""
         leaving = self._working.pop(number)
         leaving.terminate()
-        assert leaving.wait(PATIENCE_S) in {0, BUG_EXIT, -signal.SIGTERM}
+        assert leaving.wait(PATIENCE_S) in {0, LOST_EXIT, BUG_EXIT, -signal.SIGTERM}
 
     def look(self) -> None:
         """Replace those who have ended by themselves, for a reason that is known."""
         for ended in [worker for worker in self._working if worker.poll() is not None]:
-            assert ended.returncode == BUG_EXIT
+            assert ended.returncode in {LOST_EXIT, BUG_EXIT}
             self._working.remove(ended)
             self.replaced += 1
             self.join()

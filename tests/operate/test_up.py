@@ -32,7 +32,7 @@ from tests.compose.conftest import Singlepool
 
 PATIENCE_S = 300.0
 PROCESSES = ("intake", "engine", "standby", "archive", "player")
-QUICK = ("--hours", "1", "--speed", "240")
+QUICK = ("--hours", "1", "--speed", "90")
 SOUND = {"plans_diverged": 0, "archive_damages": 0, "sound": True}
 
 
@@ -108,8 +108,8 @@ def test_an_hour_of_the_trace_ends_in_one_state_though_its_leader_was_killed(
     running = start_up(broker, topology.prefix, tmp_path, QUICK)
     try:
         eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle")
-        hold_to_the_commands(singlepool, at, tmp_path)
         os.kill(process_ids(tmp_path)["engine"], signal.SIGKILL)
+        hold_to_the_commands(singlepool, at, tmp_path)
         out, _ = running.communicate(timeout=PATIENCE_S)
     finally:
         running.terminate()
