@@ -22,6 +22,8 @@ from tests.intake.partition import START_MS, beat, merged, served
 from tests.intake.test_hosts import headers
 from tests.intake.upstream import DOMAIN, PATIENCE_S, Upstream, accepted_events, rejected
 
+pytestmark = pytest.mark.long  # whole processes die here, on their own time
+
 GATEWAYS = 5
 POISON_EVERY = 50
 ROUNDS, INSTALLATIONS = 50, 5

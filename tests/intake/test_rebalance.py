@@ -20,6 +20,8 @@ from tests.intake.host_process import BUG_EXIT, HOSTS, LOST_EXIT, running
 from tests.intake.test_crashes import Load
 from tests.intake.upstream import PATIENCE_S
 
+pytestmark = pytest.mark.long  # whole processes die here, on their own time
+
 WORKERS = 3
 START_S = 5.0
 """How long a worker has to join before the next one comes or goes."""

@@ -23,6 +23,8 @@ from tests.live.engine import FENCED
 from tests.live.installation import PATIENCE_S, Installation
 from tests.live.traffic import Traffic
 
+pytestmark = pytest.mark.long  # whole processes die here, on their own time
+
 ROUNDS, MANY_ROUNDS = 10, 100
 LONGEST_S = 2.0
 

@@ -30,6 +30,8 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import Topology, declare
 from tests.compose.conftest import Singlepool
 
+pytestmark = pytest.mark.long  # whole processes die here, on their own time
+
 PATIENCE_S = 300.0
 PROCESSES = ("intake", "engine", "standby", "archive", "player")
 QUICK = ("--hours", "1", "--speed", "90")
