@@ -64,7 +64,7 @@ kafka: env  ## those of them on a real Kafka
 long: env  ## the tests that take minutes
 	$(BIN)/pytest -n $(WORKERS) -m long --hypothesis-profile=long $(KAFKA_TESTS:%=--ignore=%)
 
-long-kafka: env  ## the same on a real Kafka: half an hour of kills
+long-kafka: env  ## the same on a real Kafka, where processes die
 	$(BIN)/pytest -n 1 -m long $(KAFKA_TESTS)
 
 # Those that start a broker of their own: a file says so by importing what starts one.
