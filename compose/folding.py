@@ -8,7 +8,7 @@ from analytics.audit import read_envelopes
 from analytics.segments import list_folder
 from compose.moments import Moment, Position, Time, check_within
 from compose.progress import Watch, progress
-from engine.evolve import evolve, skip
+from engine.evolve import advance
 from engine.state import State
 from schemas.codec import decode_record
 from schemas.records import Record
@@ -62,9 +62,6 @@ def folded(records: Iterator[Record | None]) -> State:
     """Return the fold of records."""
     state = State()
     for record in records:
-        if record is None:
-            skip(state)
-        else:
-            evolve(state, record)
-            state.directives.clear()
+        advance(state, record)
+        state.directives.clear()
     return state

@@ -107,6 +107,14 @@ def evolve(state: State, record: Record) -> None:
     state.head += 1
 
 
+def advance(state: State, record: Record | None) -> None:
+    """Bring the state past the next record; None stands for one that may be skipped."""
+    if record is None:
+        skip(state)
+    else:
+        evolve(state, record)
+
+
 def skip(state: State) -> None:
     """Pass over a record that this build does not know and that is marked skippable."""
     state.head += 1

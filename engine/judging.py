@@ -4,7 +4,7 @@
 Filled from the fold, not from what the planner worked on, so that the judge sees what is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -57,7 +57,7 @@ def lawful(state: State, plan: Plan, now_ms: int) -> Lawful:
     while True:
         rebased = rebase(state, plan, barred)
         found = judge_plan(state, plan, rebased, now_ms)
-        broken = [v for v in found if v.rule is not judge.PlanRule.CLAIM_NOT_PLACED]
+        broken = objections(found)
         if not broken:
             return Lawful(rebased, len(found))
         if state.head == plan.position:
@@ -65,6 +65,11 @@ def lawful(state: State, plan: Plan, now_ms: int) -> Lawful:
             raise InternalError(msg)
         for violation in broken:
             barred.update(dict.fromkeys(_offenders(rebased, violation)))
+
+
+def objections(found: Sequence[judge.Violation]) -> list[judge.Violation]:
+    """Return what keeps a plan from being recorded: all but claims that nothing makes room for."""
+    return [v for v in found if v.rule is not judge.PlanRule.CLAIM_NOT_PLACED]
 
 
 def _offenders(rebased: Rebased, violation: judge.Violation) -> tuple[JobId, ...]:

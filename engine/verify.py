@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from engine.digest import Digest
-from engine.evolve import evolve, skip
-from engine.judging import judge_plan, lawful
+from engine.evolve import advance
+from engine.judging import judge_plan, lawful, objections
 from engine.minutes import minutes
 from engine.planning import Plan, Rederived, plan, rederive
 from engine.rebase import Rebased
@@ -22,7 +22,6 @@ from engine.state import State
 from schemas.catalogue import Event
 from schemas.decisions import Action, CycleOpened, PlanCommitted
 from schemas.records import Record
-from solvers.judge import PlanRule
 
 
 class Divergence(Struct, frozen=True):
@@ -138,10 +137,7 @@ class Verifier:
             self._fold(record)
 
     def _fold(self, record: Record | None) -> None:
-        if record is None:
-            skip(self.state)
-            return
-        evolve(self.state, record)
+        advance(self.state, record)
         self.state.directives.clear()
 
     def _plan_again(self, cut_ms: int) -> None:
@@ -194,10 +190,8 @@ class Verifier:
         if said != derived:
             self._note(last.position, commit.cycle, said, derived)
             return
-        objections = judge_plan(
-            self.state, pending.planned, Rebased(actions, (), ()), last.recorded_ms
-        )
-        broken = [v for v in objections if v.rule is not PlanRule.CLAIM_NOT_PLACED]
+        applied = Rebased(actions, (), ())
+        broken = objections(judge_plan(self.state, pending.planned, applied, last.recorded_ms))
         if broken:
             self._note(last.position, commit.cycle, "accepted by the judge", str(broken[0]))
 

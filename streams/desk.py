@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.evolve import evolve, skip
+from engine.evolve import advance
 from engine.rules import CURRENT_RULES
 from engine.state import State
 from schemas.codec import decode_record
@@ -56,11 +56,7 @@ class Desk:
     def _folded(self) -> State:
         state = State()
         for data in scan(self._ledger):
-            record = decode_record(data)
-            if record is None:
-                skip(state)
-            else:
-                evolve(state, record)
+            advance(state, decode_record(data))
         state.directives.clear()
         return state
 

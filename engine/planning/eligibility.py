@@ -46,7 +46,7 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
     labels = np.array([set(asked.labels) <= set(spec.labels) for spec in fleet.specs], np.bool_)
     confidential = fleet.confidential == 1 if asked.confidential else everywhere
     shares = fleet.shareable == 1
-    fits = (fleet.host >= _asked(worker)).all(axis=1)
+    fits = (fleet.host >= host_asked(worker)).all(axis=1)
     return [
         (Rule.SKU, skus[fleet.pool]),
         (Rule.REGION, regions[fleet.pool]),
@@ -57,7 +57,8 @@ def _static_rules(fleet: Fleet, kind: Kind) -> list[tuple[Rule, BoolArray]]:
     ]
 
 
-def _asked(worker: WorkerShape) -> IntArray:
+def host_asked(worker: WorkerShape) -> IntArray:
+    """Return what a worker takes of its host, int64[4], in the order of `Fleet.host`."""
     return np.array(
         [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps], np.int64
     )
@@ -100,7 +101,7 @@ def _workers_per_node(fleet: Fleet, worker: WorkerShape, rows: IntArray) -> IntA
     most = np.full(len(rows), _MANY, np.int64)
     if worker.devices:
         most = fleet.slots[rows] * share // worker.devices
-    asked = _asked(worker)
+    asked = host_asked(worker)
     needs = asked > 0
     if needs.any():
         most = np.minimum(most, (fleet.host[rows][:, needs] // asked[needs]).min(axis=1))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.phases import Phase
-from engine.planning.eligibility import eligible_rows
+from engine.planning.eligibility import eligible_rows, host_asked
 from engine.planning.view import BoolArray
 from engine.snapshot import DEVICE_MILLI, Snapshot
 from engine.tables import IntArray
@@ -172,11 +172,9 @@ class Ground:
     def take(self, kind: int, slices: tuple[packing.Slice, ...]) -> tuple[Slice, ...]:
         """Take a gang's devices and return them as the ledger names them."""
         packing.commit(self.nodes, slices, self._demand(kind))
-        worker = self._snapshot.kinds[kind].worker
+        asked = host_asked(self._snapshot.kinds[kind].worker)
         for piece in slices:
-            self._host_now[piece.node] -= piece.workers * np.array(
-                [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps]
-            )
+            self._host_now[piece.node] -= piece.workers * asked
             self._changed.append(piece.node)
         names = self._fleet.names
         return tuple(Slice(names[s.node], s.slots, s.milli, s.workers) for s in slices)
@@ -188,15 +186,12 @@ class Ground:
         everybody who gives up anything there.
         """
         found: dict[JobId, None] = {}
-        worker = self._snapshot.kinds[kind].worker
+        asked = host_asked(self._snapshot.kinds[kind].worker)
         for piece in slices:
             leaving = self._releasing.get(piece.node)
             if not leaving:
                 continue
             wanted = set(piece.slots)
-            asked = np.array(
-                [worker.cpu_milli, worker.memory_mib, worker.storage_mbps, worker.network_mbps]
-            )
             short = bool((self._host_now[piece.node] < asked * piece.workers).any())
             for job, slots in leaving:
                 if short or not wanted.isdisjoint(slots):

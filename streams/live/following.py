@@ -6,7 +6,7 @@ warm standby has nearly nothing left to do when it takes over.
 """
 
 from engine.digest import Digest
-from engine.evolve import evolve, skip
+from engine.evolve import advance
 from engine.planning import plan
 from engine.snapshot import cut
 from engine.state import State
@@ -34,11 +34,7 @@ class Follower:
         end = head if most is None else min(head, before + most)
         while state.head < end:
             for data in ledger.read(state.head, min(CHUNK, end - state.head)):
-                record = decode_record(data)
-                if record is None:
-                    skip(state)
-                else:
-                    evolve(state, record)
+                advance(state, decode_record(data))
             # The writer told them in the transaction that made them due.
             state.directives.clear()
         return state.head - before
