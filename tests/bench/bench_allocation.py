@@ -20,6 +20,7 @@ from solvers.allocation.linear import relax
 from solvers.allocation.problem import IntArray
 from solvers.allocation.rounding import whole
 from tests.bench.allocation_fleet import CLUSTERS, DEMAND, DEVICES, allocation_fleet
+from tests.bench.line import line
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ def run() -> list[dict[str, object]]:
 def _cold_cpu_s(problem: AllocationProblem) -> dict[str, object]:
     solved, cold = _best_of(lambda: allocation.allocate(problem, LIMITS))
     _, bare = _best_of(lambda: relax(problem, problem.allowed()))
-    return _result(
+    return line(
         ("allocation_99k_cpu_s", cold, "s"),
         ("its linear program alone, over all cells, which gives the bound", bare),
         f"{DEVICES} devices in {len(problem.pool_capacity_devices)} pools of {CLUSTERS} clusters, "
@@ -57,7 +58,7 @@ def _gap_percent(problems: list[AllocationProblem]) -> dict[str, object]:
         for p, s in zip(problems, solved, strict=True)
     ]
     short = [short_devices(p, s.gangs) for p, s in zip(problems, solved, strict=True)]
-    return _result(
+    return line(
         ("allocation_99k_gap_percent", max(gaps), "%"),
         ("the linear program rounded once by largest remainder", min(once)),
         f"the widest of seeds 0 to {SEEDS - 1} beside the anchor's narrowest: ours "
@@ -74,7 +75,7 @@ def _warm_cpu_s(problem: AllocationProblem) -> dict[str, object]:
     cold, anchor = _best_of(lambda: allocation.allocate(changed, LIMITS))
     short = short_devices(changed, relax(changed, changed.allowed()).gangs)
     bound, bounding = _best_of(lambda: allocation.upper_bound(changed, prices))
-    return _result(
+    return line(
         ("allocation_99k_warm_cpu_s", ours, "s"),
         ("the same solved cold", anchor),
         f"{CHANGED_PERCENT} % of the jobs gone and as many come, from the prices before; gap "
@@ -155,21 +156,6 @@ def _timed(call: Callable[[], T]) -> tuple[T, float]:
     start = time.process_time()
     value = call()
     return value, time.process_time() - start
-
-
-def _result(
-    measured: tuple[str, float, str], anchor: tuple[str, float], conditions: str
-) -> dict[str, object]:
-    name, value, unit = measured
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "anchor": anchor[0],
-        "anchor_value": round(anchor[1], 3),
-        "ratio": round(value / anchor[1], 3),
-        "conditions": conditions,
-    }
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from schemas import decisions, jobs
 from schemas.kinds import Tier
 from schemas.records import Origin
 from tests.analytics.ledgers import LedgerBuilder, declare_fleet, launch, piece, submit
+from tests.bench.line import line
 
 EVENTS = 131_072
 ROUNDS = 3
@@ -106,17 +107,9 @@ def _cpu_s(work: Callable[[], object]) -> float:
 def _result(
     name: str, value: float, anchor: str, anchor_value: float, conditions: str
 ) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value),
-        "unit": "events/s",
-        "anchor": anchor,
-        "anchor_value": round(anchor_value),
-        "ratio": round(value / anchor_value, 3),
-        "conditions": conditions,
-    }
+    return line((name, value, "events/s"), (anchor, anchor_value), conditions, digits=None)
 
 
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line))
+    for result in run():
+        print(json.dumps(result))

@@ -18,6 +18,7 @@ from schemas.records import Origin
 from schemas.v1 import decision_pb2, envelope_pb2, fleet_pb2, job_pb2
 from schemas.validation import validate
 from streams.intake import intake
+from tests.bench.line import line
 from tests.schemas.samples import ID, SAMPLES
 
 ROUNDS = 5
@@ -81,17 +82,14 @@ def _round(work: Callable[[], object], times: Sequence[int]) -> float:
 def _result(
     step: str, event: type[Event], value: float, anchor_value: float, conditions: str
 ) -> dict[str, object]:
-    return {
-        "name": f"{step}_{event.__name__}_us",
-        "value": round(value, 2),
-        "unit": "CPU us/event",
-        "anchor": "protobuf parse of envelope and payload",
-        "anchor_value": round(anchor_value, 2),
-        "ratio": round(value / anchor_value, 2),
-        "conditions": f"{conditions}; sample with every field set; best of {ROUNDS} x {TIMES}",
-    }
+    return line(
+        (f"{step}_{event.__name__}_us", value, "CPU us/event"),
+        ("protobuf parse of envelope and payload", anchor_value),
+        f"{conditions}; sample with every field set; best of {ROUNDS} x {TIMES}",
+        digits=2,
+    )
 
 
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line))
+    for result in run():
+        print(json.dumps(result))

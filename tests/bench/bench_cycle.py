@@ -24,6 +24,7 @@ from schemas.ids import ClusterName, DomainName, NodeName, RegionName, SkuName, 
 from schemas.kinds import IoProfile, SkuKind, Tier
 from schemas.reasons import Reason
 from streams.host import Host
+from tests.bench.line import line
 
 CLUSTERS = 48
 NODES = 12_500
@@ -49,7 +50,7 @@ def run() -> list[dict[str, object]]:
     grown_mib = _peak_mib() - before_mib
     spent = f"{size}, all running; peak RSS over the fold, which took {folding_s:.1f} CPU s"
     records = sum(map(len, ledger(NODES, JOBS))) / 2**20
-    memory = _result("state_99k_mb", grown_mib, "MiB", "its ledger's envelopes", records, spent)
+    memory = line(("state_99k_mb", grown_mib, "MiB"), ("its ledger's envelopes", records), spent)
     small = folded(100, 160)
     return [memory, *_idle(large, small, size), _updated(large, small, size), *_stored(large, size)]
 
@@ -150,21 +151,15 @@ def _idle(large: State, small: State, size: str) -> list[dict[str, object]]:
     how = f"step and next wake-up with nothing due; {size}"
     small_size = "the same with 100 nodes, 160 jobs"
     return [
-        _result("idle_cycle_ms", spent, "CPU ms", small_size, less, f"{how}, all running"),
-        _result(
-            "idle_cycle_crowded_ms",
-            crowded,
-            "CPU ms",
-            small_size,
-            less,
+        line(("idle_cycle_ms", spent, "CPU ms"), (small_size, less), f"{how}, all running"),
+        line(
+            ("idle_cycle_crowded_ms", crowded, "CPU ms"),
+            (small_size, less),
             f"{how}, {waiting} of them waiting; the look at them once a period is the next line",
         ),
-        _result(
-            "unchanged_plan_crowded_ms",
-            _look_ms(waits),
-            "CPU ms",
-            "a beat with nothing due",
-            crowded,
+        line(
+            ("unchanged_plan_crowded_ms", _look_ms(waits), "CPU ms"),
+            ("a beat with nothing due", crowded),
             f"a look at who waits that finds nothing to do; {size}, {waiting} of them waiting",
         ),
     ]
@@ -194,7 +189,7 @@ def _look_ms(state: State) -> float:
 def _updated(large: State, small: State, size: str) -> dict[str, object]:
     how = f"one job changed, then the digest; {size}"
     spent, less = _update_ms(large), _update_ms(small)
-    return _result("digest_update_ms", spent, "CPU ms", "100 nodes, 160 jobs", less, how)
+    return line(("digest_update_ms", spent, "CPU ms"), ("100 nodes, 160 jobs", less), how)
 
 
 def _update_ms(state: State) -> float:
@@ -217,13 +212,10 @@ def _stored(state: State, size: str) -> list[dict[str, object]]:
     each = f"{size}; {len(data) / 2**20:.1f} MiB, {len(data) // len(state.jobs)} bytes a job"
     anchor = "encoding and folding the ledger instead"
     return [
-        _result("snapshot_store_s", stored_s, "CPU s", anchor, folded_s, each),
-        _result(
-            "snapshot_restore_s",
-            restored_s,
-            "CPU s",
-            anchor,
-            folded_s,
+        line(("snapshot_store_s", stored_s, "CPU s"), (anchor, folded_s), each),
+        line(
+            ("snapshot_restore_s", restored_s, "CPU s"),
+            (anchor, folded_s),
             f"{each}; a new digest of all takes {digested_s:.2f} CPU s more",
         ),
     ]
@@ -248,20 +240,6 @@ def _once_s(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def _result(  # the fields of a line
-    name: str, value: float, unit: str, anchor: str, anchor_value: float, conditions: str
-) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "anchor": anchor,
-        "anchor_value": round(anchor_value, 3),
-        "ratio": round(value / anchor_value, 3),
-        "conditions": conditions,
-    }
-
-
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line))
+    for result in run():
+        print(json.dumps(result))

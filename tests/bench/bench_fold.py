@@ -20,6 +20,7 @@ from schemas.v1 import envelope_pb2
 from streams.memory import MemoryLedger
 from streams.play import Play
 from streams.traces.philly import philly
+from tests.bench.line import line
 
 DAYS = range(21, 24)
 ROUNDS = 7
@@ -84,17 +85,10 @@ def _cpu_s(work: Callable[[], object]) -> float:
 
 
 def _result(name: str, value: float, anchor: float, conditions: str) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value),
-        "unit": "events/s",
-        "anchor": "protobuf parse of the same envelopes",
-        "anchor_value": round(anchor),
-        "ratio": round(value / anchor, 3),
-        "conditions": conditions,
-    }
+    parsed = ("protobuf parse of the same envelopes", anchor)
+    return line((name, value, "events/s"), parsed, conditions, digits=None)
 
 
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line))
+    for result in run():
+        print(json.dumps(result))

@@ -7,6 +7,8 @@ import sys
 import time
 from resource import RUSAGE_CHILDREN, getrusage
 
+from tests.bench.line import line
+
 ROUNDS = 9
 
 
@@ -14,17 +16,8 @@ def run() -> list[dict[str, object]]:
     """Measure; one result per name."""
     help_s, help_cpu_s = _best("-m", "compose.cli", "--help")
     bare_s, _ = _best("-c", "pass")
-    return [
-        {
-            "name": "help_s",
-            "value": round(help_s, 3),
-            "unit": "s",
-            "anchor": "python -c pass",
-            "anchor_value": round(bare_s, 3),
-            "ratio": round(help_s / bare_s, 1),
-            "conditions": f"wall time of a warm start, best of {ROUNDS}; {help_cpu_s:.3f} CPU s",
-        }
-    ]
+    conditions = f"wall time of a warm start, best of {ROUNDS}; {help_cpu_s:.3f} CPU s"
+    return [line(("help_s", help_s, "s"), ("python -c pass", bare_s), conditions)]
 
 
 def _best(*arguments: str) -> tuple[float, float]:

@@ -42,6 +42,7 @@ from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers, from_record
 from streams.kafka.topics import Topology, declare
+from tests.bench.line import line
 from tests.intake.upstream import Upstream
 from tests.kafka.conftest import new_broker
 
@@ -83,19 +84,14 @@ def _compare(
     anchor = min((r[0] for r in rounds), key=lambda r: r.cpu_s)
     best = min((r[1] for r in rounds), key=lambda r: r.cpu_s)
     value, anchor_value = count / best.cpu_s, count / anchor.cpu_s
-    return {
-        "name": name,
-        "value": round(value),
-        "unit": "events/CPU s",
-        "anchor": f"{_ANCHORS[bare]}, only decoding the same records",
-        "anchor_value": round(anchor_value),
-        "ratio": round(value / anchor_value, 2),
-        "conditions": (
-            f"{count} {_MIXES[mix]}; judged, folded, forwarded, delivered, kept; best of {ROUNDS}; "
-            f"by the clock {count / best.wall_s:.0f}/s, anchor {count / anchor.wall_s:.0f}/s, "
-            f"broker on the same {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}"
-        ),
-    }
+    return line(
+        (name, value, "events/CPU s"),
+        (f"{_ANCHORS[bare]}, only decoding the same records", anchor_value),
+        f"{count} {_MIXES[mix]}; judged, folded, forwarded, delivered, kept; best of {ROUNDS}; "
+        f"by the clock {count / best.wall_s:.0f}/s, anchor {count / anchor.wall_s:.0f}/s, "
+        f"broker on the same {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}",
+        digits=None,
+    )
 
 
 _MIXES = {
@@ -281,5 +277,5 @@ if __name__ == "__main__":
         found = _WORKERS[name](Connection(bootstrap), topics, int(count))
         print(msgjson.encode(found).decode())
     else:
-        for line in run():
-            print(json.dumps(line))
+        for result in run():
+            print(json.dumps(result))

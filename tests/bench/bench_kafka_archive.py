@@ -25,6 +25,7 @@ from streams.kafka.ledger import KafkaLedger
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ARCHIVER, Topology, declare
 from tests.bench.bench_archive import a_ledger
+from tests.bench.line import line
 from tests.kafka.conftest import new_broker
 
 EVENTS = 131_072
@@ -52,19 +53,14 @@ def run() -> list[dict[str, object]]:
     cpu_s, wall_s = min(live)
     bare_cpu_s, bare_wall_s = min(bare)
     return [
-        {
-            "name": "kafka_archive_events_per_s",
-            "value": round(EVENTS / cpu_s),
-            "unit": "events/s",
-            "anchor": "the archiver on an embedded ledger of the same records",
-            "anchor_value": round(EVENTS / bare_cpu_s),
-            "ratio": round(bare_cpu_s / cpu_s, 3),
-            "conditions": (
-                f"{EVENTS} events in transactions of {AT_ONCE}, one broker on this machine, two "
-                f"segments, fsync; CPU seconds of all threads of the archiver, best of {ROUNDS}; "
-                f"by the clock {EVENTS / wall_s:.0f} events/s, embedded {EVENTS / bare_wall_s:.0f}"
-            ),
-        }
+        line(
+            ("kafka_archive_events_per_s", EVENTS / cpu_s, "events/s"),
+            ("the archiver on an embedded ledger of the same records", EVENTS / bare_cpu_s),
+            f"{EVENTS} events in transactions of {AT_ONCE}, one broker on this machine, two "
+            f"segments, fsync; CPU seconds of all threads of the archiver, best of {ROUNDS}; "
+            f"by the clock {EVENTS / wall_s:.0f} events/s, embedded {EVENTS / bare_wall_s:.0f}",
+            digits=None,
+        )
     ]
 
 
@@ -97,5 +93,5 @@ def _seal(ledger: LedgerReader, folder: Path) -> _Spent:
 
 
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line))
+    for result in run():
+        print(json.dumps(result))

@@ -20,6 +20,7 @@ from statistics import median
 
 from schemas.ledger import CHUNK, Batch, scan
 from streams.embedded import EmbeddedLedger
+from tests.bench.line import line
 
 ROUNDS = 7
 APPENDS = 500
@@ -50,12 +51,14 @@ def _appending() -> list[dict[str, object]]:
         f"median of {ROUNDS} x {APPENDS}; ours also lease, CRC-32, an input's offset; "
         f"wait p50 {p50:.2f} ms, p99 {p99:.2f} ms"
     )
-    anchor = "bare SQLite, same durability"
+    bare_rate = ("bare SQLite, same durability", median(bare))
     return [
-        _line("append20_ratio", ratio, "of bare rate", anchor, median(bare), ratio, conditions),
-        _line(
-            "append20_records_per_s",
-            *(median(ours), "records/s", anchor, median(bare), ratio, conditions),
+        line(("append20_ratio", ratio, "of bare rate"), bare_rate, conditions, ratio=ratio),
+        line(
+            ("append20_records_per_s", median(ours), "records/s"),
+            bare_rate,
+            conditions,
+            ratio=ratio,
         ),
     ]
 
@@ -102,13 +105,9 @@ def _scanning() -> list[dict[str, object]]:
         f"{SCANNED} records of {RECORD_BYTES} bytes, in memory, chunks of {CHUNK}, median of "
         f"{ROUNDS}; ours also checks positions and CRC-32"
     )
-    anchor = "bare SQLite, ordered scan"
-    return [
-        _line(
-            "scan_records_per_s",
-            *(median(ours), "records/CPU s", anchor, median(bare), ratio, conditions),
-        )
-    ]
+    bare_rate = ("bare SQLite, ordered scan", median(bare))
+    measured = ("scan_records_per_s", median(ours), "records/CPU s")
+    return [line(measured, bare_rate, conditions, ratio=ratio)]
 
 
 def _scan_bare(db: sqlite3.Connection) -> int:
@@ -147,26 +146,6 @@ def _bare(folder: Path) -> Generator[sqlite3.Connection]:
         yield db
 
 
-def _line(  # noqa: PLR0917  # a line has these keys
-    name: str,
-    value: float,
-    unit: str,
-    anchor: str,
-    anchor_value: float,
-    ratio: float,
-    conditions: str,
-) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "anchor": anchor,
-        "anchor_value": round(anchor_value, 3),
-        "ratio": round(ratio, 3),
-        "conditions": conditions,
-    }
-
-
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line))
+    for result in run():
+        print(json.dumps(result))

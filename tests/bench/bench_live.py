@@ -42,6 +42,7 @@ from streams.live.collecting import not_collecting
 from streams.live.health import LOOPBACK
 from streams.live.running import EngineSettings
 from streams.snapshots import SnapshotFolder
+from tests.bench.line import line
 from tests.bench.live_history import History, wide_fleet
 from tests.kafka.conftest import free_ports, new_broker
 from tests.live.installation import Installation
@@ -318,17 +319,9 @@ def _line(
     name: str, value: float, unit: str, anchor: tuple[str, float], conditions: str
 ) -> dict[str, object]:
     shared = f"one broker on the same {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "anchor": anchor[0],
-        "anchor_value": round(anchor[1], 3),
-        "ratio": round(value / anchor[1], 2),
-        "conditions": f"{conditions}; {shared}",
-    }
+    return line((name, value, unit), anchor, f"{conditions}; {shared}")
 
 
 if __name__ == "__main__":
-    for line in run():
-        print(json.dumps(line), flush=True)
+    for result in run():
+        print(json.dumps(result), flush=True)

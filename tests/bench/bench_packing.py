@@ -15,6 +15,7 @@ import numpy as np
 from solvers import packing
 from solvers.packing import FillPolicy, FillProblem, FillResult, Machine, Pod, WorkerDemand
 from streams.traces.table import csv_rows, parquet_rows
+from tests.bench.line import line
 
 SEEDS = 10
 ARRIVED_PERCENT = 130
@@ -70,7 +71,7 @@ def _pods_per_s() -> dict[str, object]:
         len(problem.arrivals) / min(_filled(problem, policy)[1] for _ in range(ROUNDS))
         for policy in (FillPolicy.NODE_POTENTIAL, FillPolicy.FGD)
     )
-    return _result(
+    return line(
         ("openb_pods_per_s", ours, "pods/s"),
         ("FGD as published, here, with the same caching", theirs),
         f"{len(problem.arrivals)} pods on {len(problem.model)} nodes, default list, table of the "
@@ -90,7 +91,7 @@ def _unallocated(variant: str) -> dict[str, object]:
         if (row["variant"], row["policy"]) == (variant, "FGD")
         and int(row["arrived_percent"]) == ARRIVED_PERCENT
     )
-    return _result(
+    return line(
         (f"openb_unallocated_percent_{variant}", _mean(ours, ARRIVED_PERCENT), "%"),
         ("FGD as published", published),
         f"mean of {SEEDS} seeds at {ARRIVED_PERCENT} % arrived (at 100 %: {_mean(ours, 100):.2f}); "
@@ -114,7 +115,7 @@ def _place_gang_us() -> dict[str, object]:
         return int(np.where(fits, room, 99).argmin())
 
     ours = _call_us(lambda: packing.place_gang(nodes, rows, demand, 1))
-    return _result(
+    return line(
         ("place_gang_us", ours, "us"),
         ("best fit by devices and CPU in numpy, without slots", _call_us(bare)),
         "a gang of one on 32 nodes of 8 devices, half of them taken; CPU seconds, mean of "
@@ -144,21 +145,6 @@ def _call_us(call: Callable[[], object]) -> float:
             call()
         best = min(best, time.process_time() - start)
     return best / CALLS * 1e6
-
-
-def _result(
-    measured: tuple[str, float, str], anchor: tuple[str, float], conditions: str
-) -> dict[str, object]:
-    name, value, unit = measured
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "anchor": anchor[0],
-        "anchor_value": round(anchor[1], 3),
-        "ratio": round(value / anchor[1], 3),
-        "conditions": conditions,
-    }
 
 
 if __name__ == "__main__":
