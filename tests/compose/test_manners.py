@@ -19,7 +19,7 @@ JOB = "a job of the run"
 
 LISTS = [
     ("fleet", "--at", "2017-09-25T12:00:00Z"),
-    ("query", "SELECT job, wait_ms, first_started_at FROM jobs LIMIT 3"),
+    ("query", "SELECT job, wait_ms, first_started_at FROM jobs ORDER BY job LIMIT 3"),
     ("doctor",),
 ]
 OBJECTS = [
