@@ -47,28 +47,22 @@ _SINCE = (
 
 Home = Annotated[Path, Parameter(help="the run's folder")]
 Shown = Annotated[Output, Parameter(name=["--output", "-o"], help="how the answer is written")]
-At = Annotated[
-    Moment | None,
-    Parameter(
+
+
+def _moment(what: str) -> Parameter:
+    """Return how an option takes a moment, and says what it is for."""
+    return Parameter(
         converter=_read(parse_moment),
         n_tokens=1,
         accepts_keys=False,
         allow_leading_hyphen=True,
         metavar="MOMENT",
-        help=_MOMENT,
-    ),
-]
-Since = Annotated[
-    Moment | None,
-    Parameter(
-        converter=_read(parse_moment),
-        n_tokens=1,
-        accepts_keys=False,
-        allow_leading_hyphen=True,
-        metavar="MOMENT",
-        help=_SINCE,
-    ),
-]
+        help=what,
+    )
+
+
+At = Annotated[Moment | None, _moment(_MOMENT)]
+Since = Annotated[Moment | None, _moment(_SINCE)]
 Days = Annotated[
     range,
     Parameter(

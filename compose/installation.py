@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from compose.broker.commands import BROKER_HOME
 from compose.broker.layout import connection, existing
 from streams.kafka.connection import Connection, Security
-from streams.kafka.domains import read_domains
-from streams.kafka.topics import ANYBODY, Topology, declare
+from streams.kafka.domains import trusted
+from streams.kafka.topics import Topology, declare
 
 
 @Parameter(name="*")
@@ -52,8 +52,7 @@ class Where:
 
     def topology(self, replication: int = 1) -> Topology:
         """Return what is declared; who only uses the topics need not know their replication."""
-        trusted = (ANYBODY,) if self.domains is None else read_domains(self.domains)
-        return declare(trusted, prefix=self.prefix, replication=replication)
+        return declare(trusted(self.domains), prefix=self.prefix, replication=replication)
 
 
 HERE = Where()

@@ -14,8 +14,7 @@ from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, s
 from compose.broker.nodes import pid_of, start, stop
 from compose.exits import Exit
 from compose.places import DEFAULT_HOME
-from streams.kafka.domains import read_domains
-from streams.kafka.topics import ANYBODY
+from streams.kafka.domains import trusted
 
 BROKER_HOME = DEFAULT_HOME / "broker"
 PORT = 9092
@@ -54,8 +53,7 @@ def up(
     if layout is None:
         layout = new_layout(nodes, port, tls=tls)
         if tls:
-            trusted = (ANYBODY,) if domains is None else read_domains(domains)
-            make_certificates(home, principals(trusted))
+            make_certificates(home, principals(trusted(domains)))
         save(layout, home)
     elif (len(layout.nodes), layout.tls) != (nodes, tls):
         was = f"--nodes {len(layout.nodes)}{' --tls' if layout.tls else ''}"

@@ -32,8 +32,6 @@ from schemas.decisions import Action, VerdictReached
 from schemas.ids import JobId, ReservationId
 from solvers import allocation
 
-_PPM = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -169,5 +167,5 @@ def rederive(snapshot: Snapshot, actions: Sequence[Action], prices: tuple[int, .
 
 
 def _gap_ppm(value: int, bound: int) -> int:
-    """Return how far a value is from its bound, not below 0: penalties can make both negative."""
-    return max(0, (bound - value) * _PPM // max(abs(bound), 1))
+    """Return the gap of a plan, not below 0: work on nodes that take none is beyond the bound."""
+    return max(0, allocation.gap_ppm(value, bound))

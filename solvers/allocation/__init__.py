@@ -12,7 +12,7 @@ from solvers.allocation.problem import (
     Prices,
     objective,
 )
-from solvers.allocation.solve import allocate
+from solvers.allocation.solve import allocate, gap_ppm
 
 __all__ = [
     "PRICE_SCALE",
@@ -23,6 +23,7 @@ __all__ = [
     "AllocationReason",
     "Prices",
     "allocate",
+    "gap_ppm",
     "objective",
     "upper_bound",
 ]

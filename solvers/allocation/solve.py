@@ -42,11 +42,11 @@ def allocate(
     gangs = _rounded(problem, limits, sifted)
     # 3. Repair where rounding hurt, unless it is near enough.
     value = objective(problem, gangs)
-    if _gap_ppm(value, sifted.bound) > limits.gap_target_ppm:
+    if gap_ppm(value, sifted.bound) > limits.gap_target_ppm:
         gangs = repair(problem, gangs, sifted.relaxed.gangs, sifted.prices, limits)
         gangs = fill(problem, gangs, sifted.prices)
         value = objective(problem, gangs)
-    gap = _gap_ppm(value, sifted.bound)
+    gap = gap_ppm(value, sifted.bound)
     near = gap <= limits.gap_target_ppm
     return Allocation(
         gangs=gangs,
@@ -60,8 +60,12 @@ def allocate(
     )
 
 
-def _gap_ppm(value: int, bound: int) -> int:
-    return (bound - value) * _PPM // max(abs(bound), 1)  # penalties can make both negative
+def gap_ppm(value: int, bound: int) -> int:
+    """Return how far a value is below its bound, in millionths of the bound's size.
+
+    Penalties can make both negative.
+    """
+    return (bound - value) * _PPM // max(abs(bound), 1)
 
 
 def _rounded(problem: AllocationProblem, limits: AllocationLimits, sifted: Sifted) -> IntArray:

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct, ValidationError, convert
 
 from schemas.catalogue import Family
-from streams.kafka.topics import TopologyError, TrustDomain
+from streams.kafka.topics import ANYBODY, TopologyError, TrustDomain
 from streams.sources import UPSTREAM
 
 
@@ -38,3 +38,8 @@ def read_domains(path: Path) -> tuple[TrustDomain, ...]:
     return tuple(
         TrustDomain(name, domain.tenants, domain.families) for name, domain in read.domains.items()
     )
+
+
+def trusted(path: Path | None) -> tuple[TrustDomain, ...]:
+    """Return the trust domains of a file, or the one there is without. Raises `TopologyError`."""
+    return (ANYBODY,) if path is None else read_domains(path)

@@ -71,7 +71,9 @@ BREAKS = (
         "tests/engine/test_replay.py::test_verify_replans_every_cycle_and_finds_nothing",
         (
             Edit(
-                "engine/planning/cycle.py", "_PPM = 1_000_000\n", "_PPM = 1_000_000\n_SEEN = []\n"
+                "engine/planning/cycle.py",
+                "from solvers import allocation\n",
+                "from solvers import allocation\n\n_SEEN = []\n",
             ),
             Edit(
                 "engine/planning/cycle.py",
