@@ -30,6 +30,9 @@ from schemas.kinds import Tier
 from solvers import packing
 from solvers.reclaim import cheapest_cover
 
+_ANYWHERE = -1
+"""For the index of a pool: any."""
+
 _Moves = tuple[tuple[int, int], ...]
 """Who moves, and how many workers it keeps: 0 to leave altogether."""
 
@@ -67,6 +70,7 @@ class Placing:
         self._stop_cost: IntArray | None = None
         self._where = self._pool.copy()
         """In which pool each job is once the plan is carried out, int64[J], or -1."""
+        self._in_vain: dict[tuple[int, ...], int] = {}
         self._placed = np.zeros(len(self._movable), np.bool_)
         """Who starts somewhere, or goes elsewhere, by this plan."""
 
@@ -92,10 +96,7 @@ class Placing:
         """Send work from where it may not stay to where there is room, or to wait."""
         gone: list[int] = leaving(self.snapshot, self.view).tolist()
         for job in gone:
-            self._movable[job] = False
-            self._moved[job] = True
-            if not self._migrate(job, self.snapshot.details[job].id):
-                self._suspend(job, self.snapshot.details[job].id)
+            self._move_away(job, 0, self.snapshot.details[job].id)
 
     # --- who waits ------------------------------------------------------------------------------
 
@@ -105,15 +106,22 @@ class Placing:
         waiting = np.flatnonzero(view.waiting & (self._could_fit() | self._could_displace()))
         order = in_order(snapshot, view, waiting)
         displaces = self._could_displace()
-        in_vain: dict[tuple[int, ...], int] = {}
         for job in order[: snapshot.policy.queue_limit].tolist():
-            likes = self.likes(job)
-            if in_vain.get(likes) == len(self.actions) or not self.limits.allows(job):
+            if self.is_hopeless(job):
                 continue
             if not self._fit(job) and not (displaces[job] and self._displace(job)):
-                in_vain[likes] = len(self.actions)  # nothing has changed until there is an action
+                self.give_up(job)
 
-    def likes(self, job: int) -> tuple[int, ...]:
+    def is_hopeless(self, job: int, pool: int = _ANYWHERE) -> bool:
+        """Whether limits forbid a waiting job, or one like it was given up and nothing changed."""
+        tried = self._in_vain.get(self._likes(job, pool))
+        return tried == len(self.actions) or not self.limits.allows(job)
+
+    def give_up(self, job: int, pool: int = _ANYWHERE) -> None:
+        """Note that a job could not be placed: nothing changes that until there is an action."""
+        self._in_vain[self._likes(job, pool)] = len(self.actions)
+
+    def _likes(self, job: int, pool: int) -> tuple[int, ...]:
         """Return all that decides whether a waiting job can be placed: alike jobs fare alike."""
         view = self.view
         limited = int(self.snapshot.column("team")[job]) if self.limits.any else -1
@@ -125,6 +133,7 @@ class Placing:
             int(view.weight[job]),
             int(view.reservation[job]),
             limited,
+            pool,
         )
 
     def _could_displace(self) -> BoolArray:

@@ -22,13 +22,11 @@ def reallocate(placing: Placing, posed: Posed, solved: allocation.Allocation) ->
     """
     surplus = _surplus(placing, posed, solved.gangs)
     waiting = placing.view.waiting
-    in_vain: dict[tuple[int, ...], int] = {}
     for job, pool in _shortfall(placing, posed, solved.gangs):
-        likes = (pool, *placing.likes(job))
-        if in_vain.get(likes) == len(placing.actions) or not placing.limits.allows(job):
+        if not waiting[job] or placing.running[job] or placing.is_hopeless(job, pool):
             continue
-        if waiting[job] and placing.running[job] == 0 and not placing.launch_in(job, pool, surplus):
-            in_vain[likes] = len(placing.actions)
+        if not placing.launch_in(job, pool, surplus):
+            placing.give_up(job, pool)
 
 
 def _running(placing: Placing, posed: Posed) -> IntArray:
