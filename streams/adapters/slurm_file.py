@@ -12,16 +12,16 @@ normal = "standard"
 a100 = "a100-80g"
 """
 
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct
 
 from schemas.errors import CallerError
 from schemas.ids import SkuName, TenantName
 from schemas.kinds import Tier
 from streams.adapters.slurm_demand import Demand, Team
+from streams.toml_file import read_toml
 
 
 class DemandFileError(CallerError):
@@ -41,14 +41,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_demand(path: Path) -> Demand:
     """Return what a file says. Raises `DemandFileError`: a slip never means more than was said."""
-    try:
-        read = convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise DemandFileError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        msg = f"{path} does not say what Slurm's names mean here: {error}"
-        raise DemandFileError(msg) from error
+    read = read_toml(path, _File, DemandFileError, "does not say what Slurm's names mean here")
     return Demand(
         teams={name: Team(TenantName(t.tenant), t.team) for name, t in read.teams.items()},
         tiers={name: Tier[tier.upper()] for name, tier in read.tiers.items()},

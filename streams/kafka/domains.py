@@ -6,14 +6,14 @@ families = ["job.events"]
 tenants = ["acme", "globex"]      # left out: every tenant
 """
 
-import tomllib
 from pathlib import Path
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct
 
 from schemas.catalogue import Family
 from streams.kafka.topics import ANYBODY, TopologyError, TrustDomain
 from streams.sources import UPSTREAM
+from streams.toml_file import read_toml
 
 
 class _Domain(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,14 +27,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_domains(path: Path) -> tuple[TrustDomain, ...]:
     """Return the trust domains of a file, in its order. Raises `TopologyError`."""
-    try:
-        read = convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise TopologyError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        msg = f"{path} declares no trust domains: {error}"
-        raise TopologyError(msg) from error
+    read = read_toml(path, _File, TopologyError, "declares no trust domains")
     return tuple(
         TrustDomain(name, domain.tenants, domain.families) for name, domain in read.domains.items()
     )
