@@ -15,8 +15,8 @@ Form = TypeVar("Form", bound=Struct)
 def read_toml(path: Path, form: type[Form], failure: type[CallerError], wrong: str) -> Form:
     """Return a file's values as `form`.
 
-    Raises `failure`: it cannot be read, or what it says is no such form, which `wrong` puts in words
-    that follow the file's name.
+    Raises `failure`: it cannot be read, or what it says is no such form, which `wrong` says in
+    words that follow the file's name.
     """
     try:
         return convert(tomllib.loads(path.read_text(encoding="utf-8")), form)
