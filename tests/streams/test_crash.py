@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.ledger import scan
-from streams.embedded import EmbeddedLedger
+from schemas.ledger import NotALedgerError, scan
+from streams.embedded import EmbeddedLedger, EmbeddedReader
 from tests.streams.play_small import play
 
 _PATIENCE_S = 60
@@ -33,9 +33,12 @@ def kill_at(path: Path, position: int) -> bool:
 
 
 def head(path: Path) -> int:
-    """How many records another process sees."""
-    with EmbeddedLedger(path, create=False) as ledger:
-        return ledger.head()
+    """How many records another process sees; none before the file is a ledger."""
+    try:
+        with EmbeddedReader(path) as ledger:
+            return ledger.head()
+    except NotALedgerError:
+        return 0
 
 
 def die_and_go_on(folder: Path, deaths: int, seed: int) -> None:
