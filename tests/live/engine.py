@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One engine process for the tests on a real broker: its settings are one JSON object."""
 
+import faulthandler
+import signal
 import sys
 
 from msgspec import json
@@ -13,7 +15,8 @@ FENCED = 3
 
 
 def main() -> int:
-    """Run an engine until a signal ends it."""
+    """Run an engine until a signal ends it; SIGUSR1 makes it say where every thread is."""
+    faulthandler.register(signal.SIGUSR1)
     settings = json.decode(sys.argv[1], type=EngineSettings)
     try:
         run_engine(settings)

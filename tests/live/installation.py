@@ -120,11 +120,21 @@ class Installation:
             time.sleep(0.05)
         for running in self.engines.values():
             running.terminate()
-        codes = {name: running.wait(PATIENCE_S) for name, running in self.engines.items()}
+        codes = {name: self._code(name) for name in self.engines}
         bad = {name: self.log(name)[-_LAST:] for name, c in codes.items() if c not in {0, FENCED}}
         assert bad == {}
         assert 0 in codes.values()
         self.engines.clear()
+
+    def _code(self, name: str) -> int:
+        """Return how an engine that was told to stop ends; one that does not says where it is."""
+        running = self.engines[name]
+        try:
+            return running.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGUSR1)
+            time.sleep(1.0)
+            pytest.fail(f"{name} does not leave:\n{self.log(name)[-_LAST:]}")
 
     def drain(self) -> None:
         """Wait until all accepted events are accounted for on the ledger."""
