@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing the ledger on Kafka: the lease is the transactional id, a batch is one transaction.
 
-Records, refused events, the note that closes the batch, and the inputs' offsets land together. The
-note says up to where inputs are accounted for; a consumer group's offsets say the same once more,
-for the tools that watch lag.
+Records, refused events and the note that closes the batch land together. The note says up to where
+inputs are accounted for; a consumer group's offsets say the same a moment later, for the tools that
+watch lag.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from confluent_kafka import KafkaException, TopicPartition
 
 from schemas.ledger import (
     Batch,
@@ -62,7 +65,7 @@ class KafkaLedger(KafkaReader):
         self._lock = Lock(self._connection, self.topology.lock)
         latest = self._latest()
         self._lease = Lease(owner, latest.epoch + 1)
-        self._commit((), Note(latest.head, self._lease.epoch, owner, latest.consumed), {})
+        self._commit((), Note(latest.head, self._lease.epoch, owner, latest.consumed))
         return self._lease
 
     def append(
@@ -79,7 +82,8 @@ class KafkaLedger(KafkaReader):
         head = position + len(records)
         note = Note(head, lease.epoch, lease.owner, {**written.consumed, **batch.consumed})
         messages = (*self._placed(position, records), *self._refused(batch.rejected), *also)
-        self._commit(messages, note, batch.consumed)
+        self._commit(messages, note)
+        self._show(batch.consumed)
         return head
 
     def _may_append(self, lease: Lease, position: int, batch: Batch) -> None:
@@ -93,15 +97,13 @@ class KafkaLedger(KafkaReader):
             msg = f"{dict(batch.consumed)} goes back behind {consumed}"
             raise PositionError(msg)
 
-    def _commit(
-        self, messages: Sequence[Outgoing], note: Note, consumed: Mapping[str, int]
-    ) -> None:
+    def _commit(self, messages: Sequence[Outgoing], note: Note) -> None:
         """Write a transaction that a note closes."""
         if self._lock is None:
             raise self._fenced(self._lease)
         closing = Outgoing(self.topology.ledger.name, note_headers(), note_value(note))
         try:
-            offset = self._lock.commit((*messages, closing), self._shown(consumed), self._probe)
+            offset = self._lock.commit((*messages, closing))
             self._probe.wait_for_end(offset)  # what append returned from, every reader sees
         except LostLockError as error:
             self._release()
@@ -119,15 +121,23 @@ class KafkaLedger(KafkaReader):
         topic = self.topology.rejected.name
         return [Outgoing(topic, refused_headers(e), e.published.payload) for e in events]
 
-    def _shown(self, consumed: Mapping[str, int]) -> Mapping[tuple[str, int], int]:
-        """Return the offsets of inputs that are partitions of our topics, for the group."""
+    def _show(self, consumed: Mapping[str, int]) -> None:
+        """Say to the group, too, how far inputs are that are partitions of our topics.
+
+        Not in the transaction: to send offsets there, the client may wait for a broker for ever,
+        whatever timeout it is given (librdkafka #5456, #5511). Nothing depends on what is said, so
+        nobody waits for it, and where it is lost the next append says more.
+        """
         topics = {topic.name for topic in self.topology.topics}
         split = ((name.rpartition("/"), offset) for name, offset in consumed.items())
-        return {
-            (topic, int(number)): offset
+        shown = [
+            TopicPartition(topic, int(number), offset)
             for (topic, _, number), offset in split
             if topic in topics and number.isdecimal()
-        }
+        ]
+        if shown:
+            with suppress(KafkaException):
+                self._probe.consumer.commit(offsets=shown, asynchronous=True)
 
     def _release(self) -> None:
         if self._lock is not None:

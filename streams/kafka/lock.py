@@ -7,17 +7,16 @@ there and nothing more can be written. `LedgerBusyError`: it was aborted, the lo
 whatever was left open, and then the end be read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
 
 from schemas.errors import WorldError
 from schemas.ledger import LedgerBusyError, LedgerStorageError
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers
-from streams.kafka.partition import Partition
 
 _PATIENCE_S = 30.0
 _TRANSACTION_MS = 10_000
@@ -82,13 +81,8 @@ class Lock:
             self._producer.purge()
             self._producer.close()
 
-    def commit(
-        self,
-        messages: Sequence[Outgoing],
-        offsets: Mapping[tuple[str, int], int],
-        group: Partition,
-    ) -> int:
-        """Write records and a group's offsets in one transaction, all or nothing.
+    def commit(self, messages: Sequence[Outgoing]) -> int:
+        """Write records in one transaction, all or nothing.
 
         Returns the offset of the last record, whose topic has one partition. Readers see it a
         moment after this returns.
@@ -96,10 +90,6 @@ class Lock:
         try:
             self._producer.begin_transaction()
             self._send(messages)
-            if offsets:
-                places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
-                metadata = group.consumer.consumer_group_metadata()
-                self._producer.send_offsets_to_transaction(places, metadata, _PATIENCE_S)
             self._producer.commit_transaction(_PATIENCE_S)
         except KafkaException as error:
             raise self._told(error) from error

@@ -192,7 +192,7 @@ def test_an_open_transaction_of_another_hides_what_follows_it_and_ends_by_itself
     lock = Lock(broker, topics.lock)
     partition = Partition(broker, topics.ledger.name, topics.group(ENGINE))
     message = Outgoing(topics.ledger.name, record_headers(0), b"hidden")
-    offset = lock.commit([message], {}, partition)
+    offset = lock.commit([message])
     assert partition.bounds()[1] < offset
     foreign.abort_transaction(PATIENCE_S)
     partition.wait_for_end(offset)
@@ -201,7 +201,7 @@ def test_an_open_transaction_of_another_hides_what_follows_it_and_ends_by_itself
 
 
 def test_inputs_that_are_topics_show_in_the_group_too(broker: Connection, topics: Topology) -> None:
-    """The tools that watch lag see the offsets of the same transaction; other names stay ours."""
+    """The tools that watch lag see the offsets when the ledger is closed; other names stay ours."""
     name = input_name(topics.accepted.name, 1)
     with KafkaLedger(broker, topics) as ledger:
         lease = ledger.acquire("a")
@@ -245,7 +245,7 @@ def written(broker: Connection, topology: Topology, *entries: Outgoing) -> None:
     """Write into the ledger's partition behind the ledger's back."""
     lock = Lock(broker, topology.lock)
     partition = Partition(broker, topology.ledger.name, topology.group(ENGINE))
-    partition.wait_for_end(lock.commit(entries, {}, partition))
+    partition.wait_for_end(lock.commit(entries))
     partition.close()
     lock.close()
 
