@@ -10,9 +10,7 @@ records end there. The segment states it, so a restart goes on from there withou
 ledger's state never knows of it.
 """
 
-import gc
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
@@ -24,12 +22,11 @@ from analytics.chain import (
     GENESIS,
     Seal,
     decode_seal,
-    leaf,
-    merkle_root,
+    root_of,
     seal_file,
     segment_hash,
 )
-from analytics.columns import chunks
+from analytics.columns import columns
 from analytics.errors import ArchiveDamagedError, LedgerGapError
 from analytics.segments import Listing, Span, list_folder, sync_folder, write_aside
 from schemas.ledger import LedgerReader
@@ -89,7 +86,7 @@ class Archiver:
         if self._last is None:
             return _NOWHERE
         content = (self._folder / self._last.data_name).read_bytes()
-        kept = parquet.read(content, ["leaf"])
+        kept = parquet.read(content, ["envelope"])
         places = _decode_places(kept.metadata.get(_PLACES, "{}"))
         if isinstance(ledger, Placed):
             ledger.begin_at(self._next, places)
@@ -98,7 +95,7 @@ class Archiver:
             msg = f"the ledger has {head} records, and {self._next} are archived; its end is lost"
             raise LedgerGapError(msg)
         (record,) = ledger.read(self._next - 1, 1)
-        if leaf(record) != kept.columns["leaf"][-1]:
+        if record != kept.columns["envelope"][-1]:
             msg = f"record {self._next - 1} of the ledger is not the one that is archived"
             raise LedgerGapError(msg)
         return places
@@ -145,8 +142,7 @@ def _segment_content(
     envelopes: list[bytes], span: Span, previous: str, places: Mapping[str, int]
 ) -> tuple[bytes, str]:
     """Return a segment's file and its root."""
-    leaves = [leaf(envelope) for envelope in envelopes]
-    root = merkle_root(leaves)
+    root = root_of(envelopes)
     stated = {
         "first": str(span.first),
         "end": str(span.end),
@@ -156,23 +152,7 @@ def _segment_content(
     }
     if places:
         stated[_PLACES] = _encode_places(places).decode()
-    with _no_collection():
-        return parquet.encode(chunks(envelopes, leaves, span.first), stated), root
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    """Keep the garbage collector from looking for cycles among values that make none.
-
-    Decoding makes a dozen short-lived values a record; searching them takes a quarter of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    return parquet.encode(columns(envelopes, span.first), stated), root
 
 
 def _publish(folder: Path, seal: Seal, content: bytes) -> None:

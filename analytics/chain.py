@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hashes that tie an archive together.
 
-A record's leaf is the SHA-256 of its envelope. A segment's root is the Merkle root over its
-leaves, its inner nodes and the split at the largest power of two as in RFC 6962, section 2.1; a
-leaf needs no prefix, since no envelope starts with the byte 1 that inner nodes start with. A
-segment's hash covers the seal before it, its range and its root, and stands in the Parquet file
-itself. Its seal covers that hash and every byte of the file, and is where the next segment's hash
-starts: so the last seal fixes all that the archive holds.
+A segment's root is the SHA-256 of what it holds: how long each envelope is, as 32-bit little-endian
+numbers, and then the envelopes themselves. A segment's hash covers the seal before it, its range
+and its root, and stands in the Parquet file itself. Its seal covers that hash and every byte of the
+file, and is where the next segment's hash starts: so the last seal fixes all that the archive
+holds.
 """
 
+import struct
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -47,25 +47,11 @@ class Seal(Struct, frozen=True):
         return msgspec.json.encode(self) + b"\n"
 
 
-def leaf(envelope: bytes) -> bytes:
-    """Return the leaf of a record."""
-    return sha256(envelope).digest()
-
-
-def merkle_root(leaves: Sequence[bytes]) -> str:
-    """Return the Merkle root over at least one leaf.
-
-    Pairing level by level, the odd one out carried up as it is, gives the same tree as RFC 6962's
-    recursive split.
-    """
-    level = list(leaves)
-    while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
-        if len(level) % 2:
-            above.append(level[-1])
-        level = above
-    return level[0].hex()
+def root_of(envelopes: Sequence[bytes]) -> str:
+    """Return the root over a segment's envelopes."""
+    root = sha256(struct.pack(f"<{len(envelopes)}I", *map(len, envelopes)))
+    root.update(b"".join(envelopes))
+    return root.hexdigest()
 
 
 def segment_hash(span: Span, previous: str, root: str) -> str:

@@ -1,127 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a segment's columns hold, and how envelopes become columns.
+# pyright: basic
+# pyarrow ships no types, so strict mode knows nothing here.
+"""How envelopes become a segment's columns: all of them at once, no value made per record.
 
-All work per record is a handful of C calls; nothing builds a row. `data` is the domain event as
-JSON, so old versions arrive upcast; `envelope` keeps the very bytes of the ledger, from which the
-ledger can be rebuilt.
+`data` is the domain event as JSON, so old versions arrive upcast; `envelope` keeps the very bytes
+of the ledger, from which the ledger can be rebuilt.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from types import MappingProxyType
-from typing import Any, get_type_hints
+from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
+import numpy as np
+import pyarrow as pa
+from ptars import HandlerPool
 
 from analytics.errors import LedgerGapError
-from analytics.parquet import Chunk
-from schemas import fleet, jobs
-from schemas.catalogue import CATALOGUE, Event
-from schemas.codec import decode_event, open_columns
-from schemas.errors import UnknownEventError
+from analytics.parquet import COLUMNS
+from analytics.payloads import told
+from schemas.codec import RECORD_DESCRIPTOR, open_columns
 
-CHUNK_RECORDS = 2_048
-"""Records turned into columns at once: few enough that the garbage collector sees few of them."""
+AT_ONCE_BYTES = 256 * 1_024 * 1_024
+"""Envelopes turned into columns at once: far less than what one Arrow column of bytes can hold."""
 
-# What an event says about one subject: an id, an attempt, or None.
-_Getter = Callable[[Any], Any]
+_RECORDS = HandlerPool([RECORD_DESCRIPTOR.file]).get_for_message(RECORD_DESCRIPTOR)
 
 
-def _nothing(_: object) -> None:
-    return None
-
-
-def _job_getter(event: type[Event]) -> _Getter:
-    hint = get_type_hints(event).get("job")
-    if hint is None:
-        return _nothing
-    return attrgetter("job.id" if hint is jobs.Job else "job")
-
-
-def _node_getter(event: type[Event]) -> _Getter:
-    if event is fleet.NodeRemoved:
-        return attrgetter("name")
-    hint = get_type_hints(event).get("node")
-    if hint is None:
-        return _nothing
-    return attrgetter("node.name" if hint is fleet.Node else "node")
-
-
-def _attempt_getter(event: type[Event]) -> _Getter:
-    return attrgetter("attempt") if "attempt" in event.__struct_fields__ else _nothing
-
-
-_SUBJECTS: Mapping[type, tuple[_Getter, _Getter, _Getter]] = MappingProxyType(
-    {
-        entry.event: (
-            _job_getter(entry.event),
-            _attempt_getter(entry.event),
-            _node_getter(entry.event),
-        )
-        for entry in CATALOGUE
-    }
-)
-_UNKNOWN = (_nothing, _nothing, _nothing)
-
-
-def subjects(event: Event) -> tuple[str | None, int | None, str | None]:
-    """Return what an event is about: job, attempt and node, None where it names none."""
-    job, attempt, node = _SUBJECTS[type(event)]
-    return job(event), attempt(event), node(event)
-
-
-def chunks(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> Iterator[Chunk]:
-    """Yield the columns of consecutive records, of which the first is at position `first`.
+def columns(envelopes: Sequence[bytes], first: int) -> Mapping[str, object]:
+    """Return consecutive records as the columns of a segment; the first is at position `first`.
 
     Raises `LedgerGapError` where a record's position is not the next one, and the codec's errors
     for records that this build cannot read.
     """
-    for at in range(0, len(envelopes), CHUNK_RECORDS):
-        part = slice(at, at + CHUNK_RECORDS)
-        yield _chunk(envelopes[part], leaves[part], first + at)
+    parts = [_columns(envelopes[p], first + p.start) for p in _parts(envelopes)]
+    table = pa.concat_tables(parts)
+    return {name: table[name] for name in COLUMNS}
 
 
-def _chunk(envelopes: Sequence[bytes], leaves: Sequence[bytes], first: int) -> Chunk:
-    opened = open_columns(envelopes)
-    _check_positions(opened.position, first)
-    events = list(map(_decode, opened.ce_type, opened.payload, opened.skippable))
-    getters = [_SUBJECTS.get(type(event), _UNKNOWN) for event in events]
-    return (  # in the order of `parquet.COLUMNS`
-        opened.position,
-        opened.recorded_ms,
-        opened.ce_type,
-        opened.cause,
-        [job(event) for (job, _, _), event in zip(getters, events, strict=True)],
-        [attempt(event) for (_, attempt, _), event in zip(getters, events, strict=True)],
-        [node(event) for (_, _, node), event in zip(getters, events, strict=True)],
-        _texts(events),
-        opened.ce_id,
-        opened.ce_source,
-        opened.ce_subject,
-        opened.ce_time,
-        opened.correlation_id,
-        opened.causation_id,
-        envelopes,
-        leaves,
+def _parts(envelopes: Sequence[bytes]) -> Iterator[slice]:
+    start = size = 0
+    for at, envelope in enumerate(envelopes):
+        if size + len(envelope) > AT_ONCE_BYTES and at > start:
+            yield slice(start, at)
+            start, size = at, 0
+        size += len(envelope)
+    yield slice(start, len(envelopes))
+
+
+def _columns(envelopes: Sequence[bytes], first: int) -> pa.Table:
+    data = pa.array(envelopes, pa.binary())
+    opened = _opened(envelopes, data)
+    _check_positions(opened["position"].to_numpy(), first)
+    said = told(opened["ce_type"], opened["payload"], opened["skippable"])
+    known = {
+        **{name: opened[name] for name in opened.schema.names},
+        **{name: said[name] for name in said.schema.names},
+        "envelope": data,
+    }
+    return pa.table([known[name] for name in COLUMNS], list(COLUMNS))
+
+
+def _opened(envelopes: Sequence[bytes], data: pa.Array) -> pa.RecordBatch:
+    """Return the fields of envelopes, as ptars reads them where it writes the same bytes again."""
+    try:
+        opened = _RECORDS.array_to_record_batch(data)
+    except ValueError:  # one of them is damaged
+        pass
+    else:
+        if _RECORDS.record_batch_to_array(opened).equals(data):
+            return opened
+    by_codec = open_columns(envelopes)
+    return pa.RecordBatch.from_pydict(
+        {name: getattr(by_codec, name) for name in by_codec.__struct_fields__}, _RECORDS.schema()
     )
 
 
-def _check_positions(positions: Sequence[int], first: int) -> None:
-    for expected, position in enumerate(positions, first):
-        if position != expected:
-            msg = f"the ledger gave position {position} where {expected} was asked for"
-            raise LedgerGapError(msg)
-
-
-def _decode(ce_type: str, payload: bytes, skippable: bool) -> Event | None:  # noqa: FBT001  # a column
-    try:
-        return decode_event(ce_type, payload)
-    except UnknownEventError:
-        if skippable:
-            return None
-        raise
-
-
-def _texts(events: Sequence[Event | None]) -> list[bytes | None]:
-    encode = msgspec.json.Encoder().encode
-    return [None if event is None else encode(event) for event in events]
+def _check_positions(positions: np.ndarray, first: int) -> None:
+    expected = np.arange(first, first + len(positions))
+    (wrong,) = np.nonzero(positions != expected)
+    if len(wrong):
+        at = wrong[0]
+        msg = f"the ledger gave position {positions[at]} where {expected[at]} was asked for"
+        raise LedgerGapError(msg)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening an archive as a DuckDB database.
 
-Segments come in through Arrow, column by column; the envelopes and leaves stay in the files. Once
+Segments come in through Arrow, column by column; the envelopes stay in the files. Once
 the views stand, the connection is closed to the outside: no file, no network, no setting can be
 reached from SQL that a user writes.
 """
@@ -18,7 +18,7 @@ from analytics.segments import list_folder
 History = duckdb.DuckDBPyConnection
 """An open history: a DuckDB connection with every documented view."""
 
-_NOT_LOADED = {"envelope", "leaf"}
+_NOT_LOADED = {"envelope"}
 
 
 def open_history(folder: Path) -> duckdb.DuckDBPyConnection:

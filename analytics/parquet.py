@@ -3,7 +3,7 @@
 # pyarrow ships no types, so strict mode knows nothing here; only this module touches it.
 """What a segment's file is: its columns, how it is written and how it is read back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ _SCHEMA = pa.schema(
         ("correlation_id", pa.string()),
         ("causation_id", pa.string()),
         ("envelope", pa.binary()),
-        ("leaf", pa.binary(32)),
     ]
 )
+"""What a segment's file holds, a row per record."""
+
 COLUMNS: tuple[str, ...] = tuple(_SCHEMA.names)
 """Columns of a segment.
 
@@ -43,9 +44,6 @@ JSON, null where the build that archived it did not know the type and might pass
 _REPETITIVE = ["ce_type", "job", "node", "ce_source", "ce_subject", "ce_time", "correlation_id"]
 _METADATA_PREFIX = "singlepool."
 
-Chunk = Sequence[Iterable[object]]
-"""Values of some consecutive records, one sequence per column, in the order of `COLUMNS`."""
-
 
 class Contents(Struct, frozen=True):
     """What was read from a segment: the columns asked for, and what it states of itself."""
@@ -54,15 +52,12 @@ class Contents(Struct, frozen=True):
     metadata: Mapping[str, str]
 
 
-def encode(chunks: Iterable[Chunk], metadata: Mapping[str, str]) -> bytes:
-    """Return the file of a segment that holds these records and states `metadata` of itself."""
-    batches = [
-        pa.RecordBatch.from_arrays(
-            [pa.array(c, type=f.type) for c, f in zip(chunk, _SCHEMA, strict=True)], schema=_SCHEMA
-        )
-        for chunk in chunks
-    ]
-    table = pa.Table.from_batches(batches, schema=_SCHEMA)
+def encode(columns: Mapping[str, object], metadata: Mapping[str, str]) -> bytes:
+    """Return the file of a segment that holds these records and states `metadata` of itself.
+
+    `columns` has a list, or an array of Arrow, for each of `COLUMNS`.
+    """
+    table = pa.table(dict(columns), _SCHEMA)
     table = table.replace_schema_metadata({_METADATA_PREFIX + k: v for k, v in metadata.items()})
     sink = pa.BufferOutputStream()
     options: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from analytics.columns import subjects
+from analytics.subjects import subjects
 from analytics.tables import Grid, Output, render
 from compose.answers import answer
 from compose.arguments import Shown, Since

@@ -12,6 +12,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
@@ -55,6 +56,12 @@ def _wire_class(name: str) -> type[Message]:
             return found
     msg = f"contract v1 has no message {name}; add it to schemas/v1 and run `make proto`"
     raise LookupError(msg)
+
+
+def descriptor_of(event: type[Event]) -> Descriptor:
+    """Return what the contract says of an event type's message, for readers of wire bytes."""
+    descriptor: Descriptor = _wire_class(event.__name__).DESCRIPTOR  # type: ignore[assignment]  # the stub names both of its kinds
+    return descriptor
 
 
 def _unwrap(hint: Any) -> Any:  # noqa: ANN401  # a type hint has no common type
@@ -147,6 +154,9 @@ _WRITERS: Mapping[type[Event], _Convert] = MappingProxyType(
     {e.event: _struct_writer(e.event) for e in CATALOGUE}
 )
 _RECORD = envelope_pb2.Record
+RECORD_DESCRIPTOR = _RECORD.DESCRIPTOR
+"""What the contract says of a ledger record, for readers of wire bytes."""
+
 _ORIGIN = attrgetter(*Origin.__struct_fields__)
 _head = attrgetter("position", "recorded_ms", "ce_type", "payload")
 _flat = attrgetter(

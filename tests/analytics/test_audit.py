@@ -2,6 +2,7 @@
 """Whatever is changed in an archive is found, and named."""
 
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from analytics import parquet
 from analytics.archive import Archiver, read_seal
 from analytics.audit import Damage, read_envelopes, verify
-from analytics.chain import Seal, leaf, merkle_root, seal_file
+from analytics.chain import Seal, root_of, seal_file
 from analytics.errors import ArchiveDamagedError
 from analytics.segments import Span, list_folder
 from tests.analytics.ledgers import long_ledger
@@ -130,7 +131,7 @@ def forge(folder: Path, span: Span, column: str, values: list[object]) -> None:
     path, seal = folder / span.data_name, read_seal(folder, span)
     contents = parquet.read(path.read_bytes(), parquet.COLUMNS)
     columns = {**contents.columns, column: values}
-    path.write_bytes(parquet.encode([tuple(columns.values())], contents.metadata))
+    path.write_bytes(parquet.encode(columns, contents.metadata))
     new = seal_file(span, seal.previous, seal.root, path.read_bytes())
     (folder / span.seal_name).write_bytes(new.encode())
 
@@ -141,12 +142,12 @@ def test_a_rewritten_segment_breaks_the_chain(copy: Path) -> None:
     assert damages(copy) == [(f"{THIRD}.parquet", Damage.UNCHAINED)]
 
 
-def test_a_record_that_is_not_its_leaf_is_named(copy: Path) -> None:
-    """Even with a seal that fits the file, envelopes and leaves must belong together."""
+def test_a_record_that_was_not_sealed_is_named(copy: Path) -> None:
+    """Even with a seal that fits the file, envelopes and root must belong together."""
     forge(copy, Span(20, 30), "envelope", [b"forged"] * 10)
     (finding,) = verify(copy).findings
     assert (finding.name, finding.damage) == (f"{THIRD}.parquet", Damage.CHANGED)
-    assert "leaf" in finding.detail
+    assert "does not follow from its records" in finding.detail
 
 
 def test_records_at_other_positions_than_the_name_says_are_named(copy: Path) -> None:
@@ -156,20 +157,11 @@ def test_records_at_other_positions_than_the_name_says_are_named(copy: Path) -> 
     assert (finding.name, "positions" in finding.detail) == (f"{THIRD}.parquet", True)
 
 
-def test_the_merkle_root_is_the_one_of_rfc_6962() -> None:
-    """Pairing by level splits at the largest power of two, as the recursive definition does."""
-
-    def recursive(leaves: list[bytes]) -> bytes:
-        if len(leaves) == 1:
-            return leaves[0]
-        half = 1
-        while half * 2 < len(leaves):
-            half *= 2
-        return leaf(b"\x01" + recursive(leaves[:half]) + recursive(leaves[half:]))
-
-    for count in range(1, 40):
-        leaves = [leaf(bytes([n])) for n in range(count)]
-        assert merkle_root(leaves) == recursive(leaves).hex()
+def test_a_root_is_of_its_envelopes_alone() -> None:
+    """Where one ends and the next begins is hashed, too, so no byte can move between them."""
+    assert root_of([b"a", b"bc"]) == sha256(b"\1\0\0\0\2\0\0\0abc").hexdigest()
+    others = ([b"ab", b"c"], [b"abc"], [b"bc", b"a"], [b"", b"abc"], [b"a", b"b", b"c"])
+    assert root_of([b"a", b"bc"]) not in {root_of(envelopes) for envelopes in others}
 
 
 def test_a_seal_reads_back(archive: Path) -> None:

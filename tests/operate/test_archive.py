@@ -56,7 +56,7 @@ def reader(broker: Connection, topology: Topology) -> KafkaReader:
 
 def stated(folder: Path) -> list[dict[str, int]]:
     """What each segment states of the broker's places."""
-    found = [parquet.read(f.read_bytes(), ["leaf"]) for f in sorted(folder.glob("*.parquet"))]
+    found = [parquet.read(f.read_bytes(), ["position"]) for f in sorted(folder.glob("*.parquet"))]
     return [msgspec.json.decode(c.metadata["places"], type=dict[str, int]) for c in found]
 
 
@@ -86,7 +86,7 @@ def test_segments_hold_the_same_as_those_of_an_embedded_ledger(
     Archiver(tmp_path / "embedded", SEGMENT).seal(MemoryLedger(records))
     roots = [
         [
-            (f.name, parquet.read(f.read_bytes(), ["leaf"]).metadata["root"])
+            (f.name, parquet.read(f.read_bytes(), ["position"]).metadata["root"])
             for f in sorted((tmp_path / name).glob("*.parquet"))
         ]
         for name in ("live", "embedded")
