@@ -106,7 +106,9 @@ def build(uv: Path) -> None:
         build_with_pip(uv)
         return
     try:
-        run("uv sync", [str(uv), "sync", "--frozen", "--python", sys.executable])
+        # Compiled, as pip does it: else each process compiles anew where Python may write no cache.
+        sync = [str(uv), "sync", "--frozen", "--compile-bytecode", "--python", sys.executable]
+        run("uv sync", sync)
     except SetUpError as error:
         print(f"{error}; trying pip with its own settings", file=sys.stderr)
         build_with_pip(uv)
