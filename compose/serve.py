@@ -11,12 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from cyclopts import App
+from structlog.typing import FilteringBoundLogger
 
 from analytics.archive import SEGMENT_RECORDS
 from compose.archiving import ArchiveService, Archiving
 from compose.arguments import Days
 from compose.broker.layout import OPERATOR
-from compose.exits import UsageError
 from compose.health_shown import HealthPortNumber, health_shown
 from compose.installation import HERE, Where
 from compose.live_trace import LIVE_DAYS, live_workload
@@ -66,29 +66,37 @@ def serve_intake(
     host
         a stock Faust agent, or batches by Kafka's own client, which is faster.
     health_port
-        shows /healthz, /readyz and /metrics; 0 takes a free one, none without; not with
-        faust, whose event loop is its own.
+        shows /healthz, /readyz and /metrics; 0 takes a free one, none without.
     """
-    if host is Host.FAUST:
-        if health_port is not None:
-            msg = "--health-port is the batched host's; watch a Faust worker by singlepool lag"
-            raise UsageError(msg)
-        from streams.intake.faust_host import FaustIntake  # noqa: PLC0415  # Faust loads for seconds
+    vitals = Vitals(INTAKE, SystemClock())
+    log = json_log().bind(process=INTAKE)
+    with health_shown(vitals, health_port):
+        take_in = _faust if host is Host.FAUST else _batched
+        log.info("left", taken=take_in(where, vitals, log))
 
-        FaustIntake(where.connection(INTAKE), where.topology()).run()
-        return
-    clock, log = SystemClock(), json_log().bind(process=INTAKE)
-    vitals = Vitals(INTAKE, clock)
-    with told_to_stop() as told, health_shown(vitals, health_port):
-        worker = BatchedIntake(where.connection(INTAKE), where.topology())
+
+def _batched(where: Where, vitals: Vitals, log: FilteringBoundLogger) -> int:
+    with told_to_stop() as told:
+        intake = BatchedIntake(where.connection(INTAKE), where.topology())
         log.info("taking in")
 
         def stop() -> bool:
-            vitals.touch(ready=True, taken_events=worker.taken)
+            vitals.touch(ready=True, taken_events=intake.taken)
             return told.is_set()
 
-        worker.run(stop)
-        log.info("left", taken=worker.taken)
+        intake.run(stop)
+    return intake.taken
+
+
+def _faust(where: Where, vitals: Vitals, log: FilteringBoundLogger) -> int:
+    from streams.intake.faust_host import FaustIntake  # noqa: PLC0415  # Faust loads for seconds
+
+    intake = FaustIntake(where.connection(INTAKE), where.topology())
+    log.info("taking in")
+    intake.run(
+        lambda: vitals.touch(ready=True, taken_events=intake.taken)
+    )  # it hears signals itself
+    return intake.taken
 
 
 @serve.command(name="engine")

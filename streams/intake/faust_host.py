@@ -131,6 +131,7 @@ class FaustIntake:
         self._next: dict[Place, int] = {}
         self._moved_at: dict[Place, float] = {}
         self._asked_at = 0.0
+        self._settled: Callable[[], None] = lambda: None
         self.taken = self._taken_before = 0
         self.app: Any = _App(topology.group(INTAKE), **settings(connection, topology))
         self.app.intake = self
@@ -148,12 +149,14 @@ class FaustIntake:
         self.app.on_partitions_revoked.connect(self._on_partitions, weak=False)
         self.app.on_partitions_assigned.connect(self._on_partitions, weak=False)
 
-    def run(self) -> None:
-        """Take in until the process is told to stop (SIGINT, SIGTERM), then end the process.
+    def run(self, settled: Callable[[], None] = lambda: None) -> None:
+        """Take in until the process is told to stop (SIGINT, SIGTERM).
 
-        Where no broker answers it ends within `LEAVE_S` all the same: what was not settled then is
-        read again by whoever comes next.
+        `settled` is called after each checkpoint. Where no broker answers this ends the process
+        within `LEAVE_S` all the same: what was not settled then is read again by whoever comes
+        next.
         """
+        self._settled = settled
         gc.collect()
         gc.freeze()  # what was loaded stays; looking through it again and again costs a tenth
         worker = _FaustWorker(
@@ -163,7 +166,11 @@ class FaustIntake:
             redirect_stdouts=False,
             override_logging=False,
         )
-        worker.execute_from_commandline()
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as ended:  # Faust ends the process, which is not its own here
+            if ended.code:
+                raise
 
     # --- records --------------------------------------------------------------------------------
 
@@ -255,6 +262,7 @@ class FaustIntake:
             try:
                 await self.checkpoint()
                 await self.let_time_pass()
+                self._settled()
             except Exception:  # noqa: BLE001  # whatever it is, nothing may be acked after it
                 _end("a checkpoint could not be made")
             await asyncio.sleep(CHECKPOINT_S)

@@ -71,10 +71,11 @@ def page(port: int, path: str) -> tuple[int, str]:
     ("arguments", "metric"),
     [
         (("intake",), "singlepool_intake_taken_events"),
+        (("intake", "--host", "faust"), "singlepool_intake_taken_events"),
         (("engine", "--owner", "left"), "singlepool_head_position"),
         (("archive", "--seal"), "singlepool_archiver_position"),
     ],
-    ids=["intake", "engine", "archive"],
+    ids=["intake", "faust", "engine", "archive"],
 )
 def test_a_process_shows_that_it_is_ready_and_leaves_when_told(
     at: Sequence[str], tmp_path: Path, arguments: Sequence[str], metric: str
@@ -132,14 +133,6 @@ def test_following_the_ledger_ends_when_told_and_forms_that_cannot_follow_are_re
     ended = singlepool("tail", "--follow", *at, "-o", "json")
     assert (ended.code, ended.out) == (Exit.USAGE, "")
     assert "ndjson" in ended.err
-
-
-def test_a_port_that_nobody_would_serve_is_refused(
-    at: Sequence[str], singlepool: Singlepool
-) -> None:
-    """Faust has no such page: to ask for one is wrong use, and nothing starts."""
-    ended = singlepool("serve", "intake", "--host", "faust", "--health-port", 0, *at)
-    assert (ended.code, "singlepool lag" in ended.err) == (Exit.USAGE, True)
 
 
 def test_a_broker_that_is_not_there_is_named(tmp_path: Path, singlepool: Singlepool) -> None:
