@@ -178,7 +178,8 @@ def publish_again(
     Parameters
     ----------
     numbers
-        their numbers in the list; all that were not yet published again by default.
+        their numbers in the list; by default all that were not yet published again and that
+        belong on a topic of upstream.
     domain
         on a broker, the trust domain whose topics they are published to.
     """
@@ -190,23 +191,29 @@ def publish_again(
         )
         return Exit.DONE
     if where.named:
-        return _to_broker(chosen, where, domain, output)
+        return _to_broker(chosen, where, domain, output, strict=bool(numbers))
     with open_desk(home) as desk:
         return show_taken(desk, desk.replay(chosen), home, output)
 
 
-def _to_broker(chosen: Sequence[int], where: Where, domain: str, output: Output) -> int:
+def _to_broker(
+    chosen: Sequence[int], where: Where, domain: str, output: Output, *, strict: bool
+) -> int:
     """Publish to upstream's topics; what becomes of it, the engine says later.
 
-    A crash before the mark leaves them to be published once more, which has no second effect.
+    What belongs on no topic is left, and counted; where `strict`, it stops all of it. A crash
+    before the mark leaves them to be published once more, which has no second effect.
     """
     at, topology = where.connection(OPERATOR), where.topology()
     with (
         closing(RejectedLog(at, topology)) as log,
         closing(Publisher(at, topology, domain)) as publisher,
     ):
-        events = [_one(log, number).published for number in dict.fromkeys(chosen)]
-        publisher.publish(events)
-        log.mark_replayed(chosen)
-    answer_object({"published": len(events)}, output)
+        events = {number: _one(log, number).published for number in dict.fromkeys(chosen)}
+        if not strict:
+            events = {n: event for n, event in events.items() if publisher.carries(event)}
+        publisher.publish(list(events.values()))
+        log.mark_replayed(list(events))
+    left = len(set(chosen)) - len(events)
+    answer_object({"published": len(events), "left_without_topic": left}, output)
     return Exit.DONE

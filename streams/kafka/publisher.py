@@ -62,10 +62,15 @@ class Publisher:
             msg = f"{left} of {len(events)} events were not acknowledged: {why}"
             raise NotPublishedError(msg)
 
+    def carries(self, event: Published) -> bool:
+        """Whether an event's type has a topic that upstream may write."""
+        known = BY_CE_TYPE.get(event.ce_type)
+        return known is not None and known.family is not Family.DECISION
+
     def topic_of(self, event: Published) -> str:
         """Return the topic of an event's family. Raises `NoTopicError`."""
         known = BY_CE_TYPE.get(event.ce_type)
-        if known is None or known.family is Family.DECISION:
+        if known is None or not self.carries(event):
             msg = f"{event.ce_type!r} belongs on no topic of upstream; docs/topics.md lists them"
             raise NoTopicError(msg)
         return self._topology.published(known.family, self._domain).name

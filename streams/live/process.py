@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every long-running process has: a log of JSON lines, and an ear for the end."""
 
+import logging
 import signal
 import sys
 from collections.abc import Generator
@@ -11,19 +12,43 @@ from types import FrameType
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
 
 def json_log() -> FilteringBoundLogger:
-    """Return a log of JSON lines on stderr, each with the time of day."""
+    """Return a log of JSON lines on stderr, each with the time of day.
+
+    What libraries warn of comes out there in the same form.
+    """
+    _listen_to_libraries()
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(sys.stderr),
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _STAMP,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
     return log
+
+
+def _listen_to_libraries() -> None:
+    """Send what is logged the standard way to stderr as JSON lines, unless somebody listens."""
+    processors = structlog.stdlib.ProcessorFormatter
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        processors(
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
+                _STAMP,
+                structlog.processors.format_exc_info,
+            ],
+            processors=[processors.remove_processors_meta, structlog.processors.JSONRenderer()],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from compose.exits import Exit
 from schemas.records import Origin, Published
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
+from streams.kafka.headers import to_headers
 from streams.kafka.lag import lags
 from streams.kafka.publisher import NoTopicError, Publisher
 from streams.kafka.topics import ANYBODY, Topology, declare
@@ -105,10 +107,38 @@ def test_a_refused_event_is_listed_shown_and_published_again(
         shown = json.loads(singlepool("rejected", "show", 1, *at, "-o", "json").out)
         assert (shown["rejection"], shown["event"]["ce_id"]) == ("malformed", "junk-1")
         ended = singlepool("rejected", "replay", *at, "-o", "json")
-        assert (ended.code, json.loads(ended.out)) == (Exit.DONE, {"published": 1})
+        assert (ended.code, json.loads(ended.out)) == (
+            Exit.DONE,
+            {"published": 1, "left_without_topic": 0},
+        )
         eventually(lambda: listed(singlepool, at) == [2], "not refused again")
     assert listed(singlepool, at, "--all") == [1, 2]
     assert singlepool("rejected", "show", 3, *at).code == Exit.NOT_FOUND
+
+
+def test_what_has_no_topic_is_left_where_all_the_rest_is_published_again(
+    broker: Connection, at: Sequence[str], tmp_path: Path, singlepool: Singlepool
+) -> None:
+    """It stops nobody else; asked for by its number it is an error that names its type."""
+    topology = declare(prefix=at[-1])
+    stranger = Published("acme.thing.v1", b"", Origin("stranger-1", "test"))
+    with served(tmp_path, "intake", *at):
+        with closing(Publisher(broker, topology, ANYBODY.name)) as publisher:
+            publisher.publish([JUNK])
+            job_topic = publisher.topic_of(JUNK)
+        producer = Producer(broker.settings())
+        producer.produce(job_topic, stranger.payload, headers=to_headers(stranger))
+        assert producer.flush(PATIENCE_S) == 0
+        eventually(lambda: len(listed(singlepool, at)) == 2, "never refused")
+        ended = singlepool("rejected", "replay", *at, "-o", "json")
+        assert json.loads(ended.out) == {"published": 1, "left_without_topic": 1}
+    (left, *_) = [
+        number
+        for number in listed(singlepool, at)
+        if "acme.thing.v1" in singlepool("rejected", "show", number, *at).out
+    ]
+    ended = singlepool("rejected", "replay", left, *at)
+    assert (ended.code, "acme.thing.v1" in ended.err) == (Exit.USAGE, True)
 
 
 def listed(singlepool: Singlepool, at: Sequence[str], *more: str) -> list[int]:
