@@ -65,6 +65,7 @@ class Service:
                 beaten_ms = at_ms
             for beat in ends.beats.poll():
                 watch.hear(beat, ends.clock.steady_ms())
+            watch.listened(ends.clock.steady_ms())
             # 2. Fold what the leader wrote, and be warm when there is nothing left.
             head = ends.ledger.wait(state.head, _WAIT_MS)
             followed = follower.follow(ends.ledger, head, STRIDE)

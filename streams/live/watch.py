@@ -41,6 +41,7 @@ class Watch:
         self._patience = patience
         self._leader_ms = at_ms
         self._carried_ms = at_ms
+        self._listened_ms = at_ms
         self._sent: list[_Sent] = []
         self._others: dict[str, int] = {}
         self.leader: Beat | None = None
@@ -61,6 +62,16 @@ class Watch:
                 self._leader_ms = at_ms
             case Role.LEADER | Role.LEAVING:
                 self._led(beat, at_ms)
+
+    def listened(self, at_ms: int) -> None:
+        """Note that all beats up to now were taken in.
+
+        Whoever did not listen for as long as patience lasts cannot tell who is gone: two engines
+        that start together, and have much to load, would take the ledger from each other.
+        """
+        if at_ms - self._listened_ms > self._patience.silence_ms:
+            self._leader_ms = max(self._leader_ms, at_ms)
+        self._listened_ms = at_ms
 
     def _led(self, beat: Beat, at_ms: int) -> None:
         if self.leader is not None and beat.epoch < self.leader.epoch:

@@ -107,6 +107,18 @@ def test_a_leader_that_leaves_is_succeeded_at_once() -> None:
     assert one.watch.vacant(5_110)
 
 
+def test_who_did_not_listen_waits_anew() -> None:
+    """After a pause as long as patience nothing is known of who leads; a short one is none."""
+    for pause_ms, waits in ((1_001, True), (900, False)):
+        one = Listener()
+        one.watch.listened(0)
+        one.watch.listened(pause_ms)
+        one.beat(1_100)
+        assert one.watch.vacant(1_110) is not waits
+        one.beat(pause_ms + 1_000)
+        assert one.watch.vacant(pause_ms + 1_010)
+
+
 def test_a_deposed_leader_is_not_heard() -> None:
     """Beats of a lower epoch neither keep a standby waiting nor depose anybody."""
     one = Listener()
