@@ -100,12 +100,13 @@ def _faust(where: Where, vitals: Vitals, log: FilteringBoundLogger) -> int:
 
 
 @serve.command(name="engine")
-def serve_engine(
+def serve_engine(  # noqa: PLR0913  # its options
     *,
     where: Where = HERE,
     owner: str = "",
     home: Path = SERVED,
     policy: str = POOL.name,
+    activate: bool = False,
     snapshot_every: int = 50_000,
     health_port: HealthPortNumber = None,
     pace: str = "",
@@ -122,6 +123,8 @@ def serve_engine(
         the folder for its snapshots; it may be lost, and may be shared with the other engines.
     policy
         what the first leader of an empty ledger puts in force: pool or fenced.
+    activate
+        put the policy, and this build's rules, in force also where others are.
     snapshot_every
         records between two snapshots.
     health_port
@@ -139,6 +142,7 @@ def serve_engine(
             snapshot_every,
             health_port,
             pace=parse_pace(pace) if pace else None,
+            activate=activate,
         )
     )
 

@@ -37,12 +37,17 @@ WAIT_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How an engine works: its name, what it records on an empty ledger, how it keeps and beats."""
+    """How an engine works: its name, its policy, how it keeps and beats.
+
+    Policy and this build's rules are put in force on an empty ledger, and with `activate` wherever
+    others are in force.
+    """
 
     owner: str
     policy: Policy
     snapshot_every: int
     patience: Patience
+    activate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,18 @@ class Reign:
     heart: Heart
 
 
+def _to_put_in_force(manner: Manner, state: State) -> Sequence[RulesActivated | PolicyActivated]:
+    """Return what a new leader records before anything else."""
+    if state.head and not manner.activate:
+        return ()
+    news: list[RulesActivated | PolicyActivated] = []
+    if not state.head or state.rules.version != CURRENT_RULES:
+        news.append(RulesActivated(CURRENT_RULES))
+    if state.policy != manner.policy:
+        news.append(PolicyActivated(manner.policy))
+    return news
+
+
 class Leader:
     """Holds the lease, and the state at the head of the ledger. Made anew after any error."""
 
@@ -82,11 +99,9 @@ class Leader:
         self._time = RecordedTime(ends.clock)
         self._planning: _Planning | None = None
         self._looked_ms = 0
-        if not self.state.head:
-            rules = RulesActivated(CURRENT_RULES)
-            batch = self._host.activate(
-                (rules, PolicyActivated(manner.policy)), self._time.now_ms(0)
-            )
+        news = _to_put_in_force(manner, self.state)
+        if news:
+            batch = self._host.activate(news, self._time.now_ms(self.state.now_ms))
             self._append([batch], NOTHING, ())
 
     @property

@@ -29,9 +29,10 @@ class EngineSettings(Struct, frozen=True):
 
     `owner`: its name, which no other engine of the installation has; of several standbys the first
     by name takes over first. `snapshots`: a folder for them; it may be lost, and may be shared with
-    the standby. `policy`: what the first leader of an empty ledger activates, and of no meaning
-    after that. `health_port`: of the loopback interface; 0 takes a free one, None opens none.
-    `pace`: how virtual time passes, where a trace is played; None is this machine's time.
+    the standby. `policy`: what the first leader of an empty ledger puts in force; with `activate`,
+    any leader where another policy, or other rules than this build's, are in force.
+    `health_port`: of the loopback interface; 0 takes a free one, None opens none. `pace`: how
+    virtual time passes, where a trace is played; None is this machine's time.
     """
 
     connection: Connection
@@ -43,6 +44,7 @@ class EngineSettings(Struct, frozen=True):
     health_port: int | None = None
     patience: Patience = Patience()
     pace: Pace | None = None
+    activate: bool = False
 
 
 def run_engine(settings: EngineSettings) -> None:
@@ -73,6 +75,12 @@ def run_engine(settings: EngineSettings) -> None:
         if settings.health_port is not None:
             port = stack.enter_context(closing(HealthPort(status, metrics, settings.health_port)))
             ends.log.info("health", port=port.port)
-        manner = Manner(settings.owner, settings.policy, settings.snapshot_every, settings.patience)
+        manner = Manner(
+            settings.owner,
+            settings.policy,
+            settings.snapshot_every,
+            settings.patience,
+            settings.activate,
+        )
         Service(ends, manner, told.is_set).run()
         ends.log.info("left")

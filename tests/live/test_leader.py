@@ -3,6 +3,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,14 @@ from msgspec import structs
 
 from engine.verify import Verifier
 from schemas import jobs
-from schemas.decisions import CycleOpened, EventParked, LaunchOrdered, PlanCommitted
+from schemas.decisions import (
+    CycleOpened,
+    EventParked,
+    LaunchOrdered,
+    PlanCommitted,
+    PolicyActivated,
+    RulesActivated,
+)
 from schemas.ledger import FencedError, scan
 from schemas.records import Published
 from streams.build import fingerprint
@@ -61,6 +69,22 @@ def test_what_arrives_is_decided_planned_and_told() -> None:
     result = Verifier(fingerprint(), lambda _: True).run(world.records())
     assert (result.diverged, result.cycles) == (0, result.same_build)
     assert result.cycles > 0
+
+
+def test_another_policy_is_put_in_force_by_who_is_told_to() -> None:
+    """The first leader's, on an empty ledger; after that who is told to activate, and once."""
+    world, other = World(), structs.replace(QUICK, name="other", period_ms=500)
+    takeovers = ((QUICK, False), (other, False), (other, True), (other, True))
+    in_force: list[str] = []
+    for policy, activate in takeovers:
+        with leader(world, replace(manner(policy=policy), activate=activate)) as one:
+            turns(one, 3)
+            assert one.state.policy is not None
+            in_force.append(one.state.policy.name)
+    assert in_force == ["quick", "quick", "other", "other"]
+    recorded = [e.policy.name for e in world.events() if isinstance(e, PolicyActivated)]
+    assert recorded == ["quick", "other"]
+    assert sum(isinstance(event, RulesActivated) for event in world.events()) == 1
 
 
 def test_a_turn_is_one_transaction() -> None:
