@@ -14,7 +14,7 @@ from engine.state import State
 from engine.verify import Verifier
 from schemas import jobs
 from schemas.codec import decode_event, decode_record, encode_directive, open_envelope
-from schemas.decisions import DecisionEvent, VerdictReached
+from schemas.decisions import DecisionEvent, EventParked, VerdictReached
 from schemas.directives import Directive, LaunchDirective
 from schemas.ledger import Batch, scan
 from schemas.records import Record
@@ -37,6 +37,7 @@ class Found(Struct, frozen=True):
     submitted: int
     directives: int
     snapshots: int
+    parked: int
 
 
 def check(installation: Installation, traffic: Traffic, folder: Path) -> Found:
@@ -54,7 +55,12 @@ def check(installation: Installation, traffic: Traffic, folder: Path) -> Found:
     _directives_as_folded(installation, directives)
     _verdicts_as_folded(installation, state)
     return Found(
-        len(records), verified.cycles, submitted, len(directives), len(_announced(installation))
+        len(records),
+        verified.cycles,
+        submitted,
+        len(directives),
+        len(_announced(installation)),
+        sum(isinstance(record.event, EventParked) for record in records),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from compose.broker.layout import connection as connect
 from compose.broker.nodes import kill, start, stop
@@ -21,7 +22,7 @@ from tests.kafka.conftest import new_broker
 from tests.live.aftermath import check
 from tests.live.engine import FENCED
 from tests.live.installation import PATIENCE_S, Installation
-from tests.live.traffic import Traffic
+from tests.live.traffic import SMALL, Traffic
 
 pytestmark = pytest.mark.long  # whole processes die here, on their own time
 
@@ -139,6 +140,23 @@ def test_a_leader_told_to_stop_hands_over(engines: Installation, tmp_path: Path)
         engines.drain()
     engines.leave()
     check(engines, traffic, tmp_path)
+
+
+def test_what_comes_before_that_which_it_rests_on_counts_once_that_is_there(
+    engines: Installation, tmp_path: Path
+) -> None:
+    """Partitions keep no order among each other: here the whole fleet comes last things first."""
+    backwards = structs.replace(SMALL, fleet=SMALL.fleet[::-1])
+    engines.start("e0")
+    with Traffic(engines.connection, engines.topology, 17, backwards) as traffic:
+        engines.leader()
+        traffic.flow(3.0)
+        traffic.stop()
+        engines.drain()
+    engines.leave()
+    found = check(engines, traffic, tmp_path)
+    assert found.parked >= len(SMALL.fleet) // 2
+    assert found.directives > 0
 
 
 def test_a_broker_killed_and_restarted_loses_nothing(topology: Topology, tmp_path: Path) -> None:
