@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,8 @@ from rich.console import Console
 from analytics.tables import Output
 from compose.answers import answer_object, tell
 from compose.arguments import Days, OneIn, Shown
-from compose.broker.layout import OPERATOR, new_layout, save, saved
+from compose.broker.layout import OPERATOR, new_layout, saved
+from compose.broker.making import make_broker
 from compose.broker.nodes import start, stop
 from compose.crew import Crew, Member
 from compose.exits import Exit, UsageError
@@ -67,12 +68,13 @@ class Play:
 PLAY = Play()
 
 
-def up(
+def up(  # noqa: PLR0913  # its options
     *,
     where: Where = HERE,
     play: Play = PLAY,
     home: Path = SERVED,
     port: int = PORT,
+    tls: bool = False,
     resume: bool = False,
     verify_one_in: OneIn = 1,
     output: Shown = Output.TABLE,
@@ -90,17 +92,15 @@ def up(
         the run's folder: broker, logs, snapshots, archive; an earlier run there is replaced.
     port
         of the broker that is started; with --bootstrap, none is.
+    tls
+        start it with mutual TLS: each process has a certificate and may do its own part alone.
     resume
         go on with the run that is there.
     """
-    if not (resume or where.bootstrap):
-        shutil.rmtree(home / "broker", ignore_errors=True)
     if not resume:
-        shutil.rmtree(home / "logs", ignore_errors=True)
-        shutil.rmtree(home / "snapshots", ignore_errors=True)
-        RunFolder(home).emptied()
+        _empty(home, keep_broker=bool(where.bootstrap))
     workload = live_workload(play.days, play.hours)
-    with told_to_stop() as told, _broker(where, home, port) as here:
+    with told_to_stop() as told, _broker(where, home, port, tls=tls) as here:
         at, topology = here.connection(OPERATOR), here.topology()
         Admin(at).apply(topology)
         pace = Pace(
@@ -124,6 +124,13 @@ def up(
     return Exit.DONE if proved.sound else Exit.DIVERGED
 
 
+def _empty(home: Path, *, keep_broker: bool) -> None:
+    """Remove what an earlier run left."""
+    for name in ("logs", "snapshots") if keep_broker else ("logs", "snapshots", "broker"):
+        shutil.rmtree(home / name, ignore_errors=True)
+    RunFolder(home).emptied()
+
+
 def _for(proved: Proof, output: Output) -> dict[str, object]:
     """Return what was proved; people tell digests apart by their beginnings."""
     fields = proved.fields()
@@ -134,19 +141,21 @@ def _for(proved: Proof, output: Output) -> dict[str, object]:
 
 
 @contextmanager
-def _broker(where: Where, home: Path, port: int) -> Generator[Where]:
+def _broker(where: Where, home: Path, port: int, *, tls: bool) -> Generator[Where]:
     """Name a broker that runs: the one that was named, or one that is started for the run."""
     if where.bootstrap:
+        if tls:
+            msg = (
+                "--tls is for the broker that is started; one that is named has its --certificates"
+            )
+            raise UsageError(msg)
         yield where
         return
     folder = home / "broker"
-    layout = saved(folder)
-    if layout is None:
-        layout = new_layout(1, port)
-        save(layout, folder)
+    layout = saved(folder) or make_broker(folder, new_layout(1, port, tls=tls), where.domains)
     start(folder, layout)
     try:
-        yield Where(layout.bootstrap, folder, domains=where.domains, prefix=where.prefix)
+        yield replace(where, broker=folder)
     finally:
         stop(folder, layout.nodes)
 
@@ -169,7 +178,11 @@ def _soon_ms() -> int:
 
 
 def _members(where: Where, home: Path, pace: Pace, play: Play) -> Sequence[Member]:
-    at = ["--bootstrap", where.bootstrap, "--prefix", where.prefix, "--health-port", "0"]
+    at = ["--broker", str(where.broker), "--prefix", where.prefix, "--health-port", "0"]
+    if where.bootstrap:
+        at += ["--bootstrap", where.bootstrap]
+    if where.certificates is not None:
+        at += ["--certificates", str(where.certificates)]
     if where.domains is not None:
         at += ["--domains", str(where.domains)]
     virtual = ["--pace", pace.text()]

@@ -9,12 +9,11 @@ from cyclopts import App
 from analytics.tables import Grid, Output
 from compose.answers import answer
 from compose.arguments import Shown
-from compose.broker.certificates import make_certificates, principals
-from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, save, saved
+from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, saved
+from compose.broker.making import make_broker
 from compose.broker.nodes import pid_of, start, stop
 from compose.exits import Exit
 from compose.places import DEFAULT_HOME
-from streams.kafka.domains import trusted
 
 BROKER_HOME = DEFAULT_HOME / "broker"
 PORT = 9092
@@ -51,10 +50,7 @@ def up(
     """
     layout = saved(home)
     if layout is None:
-        layout = new_layout(nodes, port, tls=tls)
-        if tls:
-            make_certificates(home, principals(trusted(domains)))
-        save(layout, home)
+        layout = make_broker(home, new_layout(nodes, port, tls=tls), domains)
     elif (len(layout.nodes), layout.tls) != (nodes, tls):
         was = f"--nodes {len(layout.nodes)}{' --tls' if layout.tls else ''}"
         msg = f"{home} holds a broker made by {was}; ask for that, or name another folder: --home"

@@ -58,7 +58,14 @@ def new_layout(count: int, port: int, *, tls: bool = False) -> Layout:
 
 def layout_of(nodes: tuple[Node, ...], *, tls: bool = False) -> Layout:
     """Return a layout of these nodes, with a new cluster's id."""
-    return Layout(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), nodes, tls)
+    return Layout(_new_cluster_id(), nodes, tls)
+
+
+def _new_cluster_id() -> str:
+    """Return a UUID as Kafka writes it; as with Kafka's own, none looks like an option."""
+    while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 def save(layout: Layout, home: Path) -> None:

@@ -23,6 +23,7 @@ from confluent_kafka import (
 
 from schemas.errors import WorldError
 from streams.intake.cells import decode_cell
+from streams.intake.ends import Ends
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.outbox import LEAVE_S, Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
@@ -59,6 +60,7 @@ class BatchedIntake:
         self._fold = fold
         self._worker = Worker(topology.rules, fold)
         self._outbox = Outbox(connection, topology)
+        self._broker_ends = Ends(connection)
         self._next: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
@@ -164,11 +166,8 @@ class BatchedIntake:
         if now < self._asked_at + self._fold.sweep_ms / _MS:
             return
         self._asked_at = now
-        for place in self._worker.places:
-            try:
-                _, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=1.0)
-            except KafkaException:
-                return  # no broker answers: nobody's silence
+        # Where no broker answers, it is nobody's silence.
+        for place, end in self._broker_ends.of(self._worker.places).items():
             known = self._next.get(place, self._committed.get(place, 0))
             if max(known, self._ends.get(place, 0)) >= end:
                 now_ms = self._now_ms()

@@ -3,6 +3,7 @@
 
 import time
 from random import Random
+from threading import Event, Thread
 
 import pytest
 from confluent_kafka import Producer
@@ -17,13 +18,24 @@ from schemas.serving import RequestProfileObserved
 from streams.intake import Refused
 from streams.intake.batched import BatchedIntake
 from streams.intake.cells import Cell, cell_of, encode_cell
+from streams.intake.fold_rules import FOLD
 from streams.intake.outbox import Outbox, UndeliveredError, storable
 from streams.intake.worker import cell_key
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import KEPT_BYTES, Topology
 from tests.intake.partition import START_MS, merged, served
-from tests.intake.upstream import DOMAIN, Upstream, accepted_events, publish_all, read_all
+from tests.intake.upstream import (
+    DOMAIN,
+    PATIENCE_S,
+    Upstream,
+    accepted_events,
+    publish_all,
+    read_all,
+)
+
+SHORT_S = 1.5
+"""Half of what it took when each partition's end was asked for behind a fetch."""
 
 
 def started(first: int, last: int) -> list[JobStarted]:
@@ -58,6 +70,28 @@ def test_a_restart_goes_on_behind_what_was_committed(broker: Connection, topics:
         publish_all(upstream, started(first, first + 499))
         work(BatchedIntake(broker, topics), 500)
     assert attempts(broker, topics) == list(range(1, 1_001))
+
+
+def test_who_publishes_now_and_then_is_not_kept_waiting(
+    broker: Connection, topics: Topology
+) -> None:
+    """Asking where all partitions end takes no time from what comes, however often it is done."""
+    upstream, over = Upstream(broker, topics), Event()
+    intake = BatchedIntake(broker, topics, fold=structs.replace(FOLD, sweep_ms=500))
+    running = Thread(target=intake.run, args=(over.is_set,))
+    running.start()
+    waits_s: list[float] = []
+    for n in range(1, 9):
+        publish_all(upstream, started(n, n))
+        since = time.monotonic()
+        while intake.taken < n:
+            assert time.monotonic() < since + PATIENCE_S
+            time.sleep(0.01)
+        waits_s.append(time.monotonic() - since)
+        time.sleep(0.6)  # a sweep comes between
+    over.set()
+    running.join()
+    assert sorted(waits_s)[len(waits_s) // 2] < SHORT_S, waits_s
 
 
 def test_what_is_not_delivered_is_not_committed(

@@ -45,6 +45,11 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "bin"
 
 
+def test_no_clusters_id_looks_like_an_option() -> None:
+    """One UUID in 64 begins with a dash in base64, and Kafka's own tools would refuse it."""
+    assert not [i for i in range(1_000) if new_layout(1, 9092).cluster.startswith("-")]
+
+
 def test_a_machine_without_java_is_told_what_to_install(bare: Path) -> None:
     """None, one that is too old, and one that says nothing: each is named."""
     with pytest.raises(NoJavaError, match=r"none is on the path; install openjdk-17"):
