@@ -29,6 +29,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import Topology, declare
 from tests.compose.conftest import Singlepool
+from tests.kafka.conftest import free_ports
 
 pytestmark = pytest.mark.long  # whole processes die here, on their own time
 
@@ -173,6 +174,20 @@ def test_told_to_stop_it_leaves_in_good_order_and_goes_on_later(
     told = json.loads(out)
     assert {name: told[name] for name in SOUND} == SOUND
     hold_to_one_state(broker, declare(prefix=topology.prefix), tmp_path, told, 1)
+
+
+def test_on_a_secured_broker_of_its_own_every_process_may_do_its_part(
+    tmp_path: Path, singlepool: Singlepool
+) -> None:
+    """`--tls` alone makes certificates and grants, and the trace goes through as without."""
+    port = free_ports(1)[0]
+    ended = singlepool(
+        "up", "--tls", "--home", tmp_path, "--port", port, *QUICK, "--output", "json"
+    )
+    assert ended.code == Exit.DONE, ended.err
+    told = json.loads(ended.out)
+    assert {name: told[name] for name in SOUND} == SOUND
+    assert (told["restarts"], told["jobs"] > 0, told["cycles"] > 0) == (0, True, True)
 
 
 def hold_to_the_commands(singlepool: Singlepool, at: Sequence[str], home: Path) -> None:
