@@ -21,7 +21,7 @@ from streams.kafka.headers import Headers
 from streams.kafka.partition import passes
 
 _PATIENCE_S = 30.0
-_FIRST_TRY_S = 0.2
+_FIRST_TRY_S, _LONGER = 0.2, 1.5
 _TRANSACTION_MS = 10_000
 """The broker ends a transaction that stays open for so long, since it hides all that follows."""
 
@@ -76,21 +76,22 @@ class Lock:
     def _opened(self, settings: Settings) -> Producer:
         """Return a client that holds the lock.
 
-        While the broker still ends what the last opening left open, a client asks again only each
-        half second. A new client asks at once, so it gets there in a third of the time; each gets
-        twice as long as the one before, for brokers that are slow.
+        What is not there when a client first looks, it looks for again only after half a second. So
+        it is connected before it is to open the lock; and while the broker still ends what the last
+        opening left open, a new client asks sooner than the old one would. Each is given longer
+        than the one before, for brokers that are slow.
         """
         wait_s, deadline = _FIRST_TRY_S, time.monotonic() + _PATIENCE_S
         while True:
             producer = Producer(settings)
             try:
+                producer.list_topics(timeout=_PATIENCE_S)
                 producer.init_transactions(wait_s)
             except KafkaException as error:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0 or not (passes(error) or _is_retriable(error)):
+                if time.monotonic() > deadline or not (passes(error) or _is_retriable(error)):
                     msg = f"{self._id} at {self._where} could not be taken: {error}; try again"
                     raise LedgerBusyError(msg) from error
-                wait_s = min(2 * wait_s, max(left_s, _FIRST_TRY_S))
+                wait_s *= _LONGER
             else:
                 return producer
 

@@ -240,6 +240,7 @@ class Leader:
 
 def take_over(ends: Ends, manner: Manner, watch: Watch, follower: Follower, pulse: Pulse) -> Leader:
     """Fence whoever led, read to the end, and only then begin to decide."""
+    ends.log.info("taking over", position=follower.state.head)
     heart = Heart(pulse, ends.clock, follower.state.head, manner.patience.beat_ms)
     try:
         lease = ends.ledger.acquire(manner.owner)
