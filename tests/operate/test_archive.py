@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -175,6 +176,10 @@ def archived(home: Path) -> int:
     return len(list((home / "archive").glob("*.parquet"))) * SEGMENT
 
 
+def reached(home: Path, position: int) -> Callable[[], bool]:
+    return lambda: archived(home) >= position
+
+
 def test_killed_and_started_again_it_archives_all_once(
     broker: Connection, topics: Topology, tmp_path: Path
 ) -> None:
@@ -189,6 +194,34 @@ def test_killed_and_started_again_it_archives_all_once(
     eventually(lambda: archived(tmp_path) == 4_000, "not caught up")
     second.terminate()
     assert second.wait(PATIENCE_S) == Exit.DONE, (tmp_path / "log").read_text()
+    assert list(read_envelopes(tmp_path / "archive")) == records
+    assert verify(tmp_path / "archive").sound
+
+
+@pytest.mark.long
+def test_killed_a_hundred_times_it_archives_all_once(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """At random instants while the ledger grows; what has a name is sound after each."""
+    rng = random.Random(21)  # noqa: S311  # chance that repeats
+    rounds, each = 100, 40 * SEGMENT
+    records = long_ledger(rounds * each).records
+    for number in range(rounds):
+        write(broker, topics, records[: (number + 1) * each], at_once=50)
+        target = number * each + rng.randrange(each)
+        running = serve(broker, topics, tmp_path)
+        eventually(reached(tmp_path, target), "nothing archived")
+        time.sleep(rng.random() / 50)
+        running.kill()
+        running.wait()
+        assert (
+            list(read_envelopes(tmp_path / "archive", target))
+            == records[target : archived(tmp_path)]
+        )
+    last = serve(broker, topics, tmp_path)
+    eventually(lambda: archived(tmp_path) == len(records), "not caught up")
+    last.terminate()
+    assert last.wait(PATIENCE_S) == Exit.DONE, (tmp_path / "log").read_text()
     assert list(read_envelopes(tmp_path / "archive")) == records
     assert verify(tmp_path / "archive").sound
 
