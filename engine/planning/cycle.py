@@ -23,6 +23,7 @@ from engine.planning.certificate import (
     remembered,
     unflattened,
 )
+from engine.planning.draft import Draft
 from engine.planning.placing import Placing
 from engine.planning.reallocating import reallocate
 from engine.planning.verdicts import Verdicts
@@ -82,7 +83,8 @@ def plan(snapshot: Snapshot) -> Plan:
     """Return the plan for a cut. Equal cuts give equal plans on one build."""
     # 1. See the cut through the policy: needs, worth, ranks.
     seen = view(snapshot)
-    placing = Placing(snapshot, seen)
+    draft = Draft(snapshot, seen)
+    placing = Placing(draft)
     # 2. Stop what was cancelled.
     placing.stop_cancelled()
     # 3. Move off who may not stay where it is.
@@ -96,17 +98,17 @@ def plan(snapshot: Snapshot) -> Plan:
     # 6. Let elastic gangs have what is left over.
     placing.expand()
     # 7. Say why the others wait.
-    verdicts = Verdicts(snapshot, seen, placing).changed()
+    verdicts = Verdicts(draft).changed()
     due = np.flatnonzero(seen.waiting & (seen.rank == Rank.RESERVED)).tolist()
     inside = np.flatnonzero(seen.reservation >= 0).tolist()
     return Plan(
         position=snapshot.position,
         cut_ms=snapshot.now_ms,
         cycle=snapshot.cycle,
-        actions=tuple(placing.actions),
+        actions=tuple(draft.actions),
         verdicts=verdicts,
-        certificate=_certify(snapshot, posed, proof, posed.value(seen, placing.after())),
-        claims_due=tuple(snapshot.details[job].id for job in due if placing.limits.allows(job)),
+        certificate=_certify(snapshot, posed, proof, posed.value(seen, draft.after())),
+        claims_due=tuple(snapshot.details[job].id for job in due if draft.limits.allows(job)),
         inside={
             snapshot.details[job].id: snapshot.reservations[int(seen.reservation[job])].id
             for job in inside
@@ -127,7 +129,7 @@ class _Proof:
 def _bounded(snapshot: Snapshot, seen: View, placing: Placing, posed: Posed) -> _Proof:
     prices, policy = remembered(snapshot), snapshot.policy
     bound = allocation.upper_bound(posed.problem, prices)
-    value = posed.value(seen, placing.after())
+    value = posed.value(seen, placing.draft.after())
     rested = snapshot.now_ms - snapshot.solved_ms >= policy.solve_interval_ms
     if not (policy.moves and rested and _gap_ppm(value, bound) > policy.gap_target_ppm):
         return _Proof(bound, prices, "incremental", full_solve=False)

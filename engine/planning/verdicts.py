@@ -3,10 +3,9 @@
 
 import numpy as np
 
+from engine.planning.draft import Draft
 from engine.planning.eligibility import exclusions, largest_gang
-from engine.planning.placing import Placing
-from engine.planning.view import View
-from engine.snapshot import DEVICE_MILLI, Snapshot
+from engine.snapshot import DEVICE_MILLI
 from engine.table_rows import REASON_CODE
 from engine.tables import IntArray
 from schemas.decisions import VerdictReached
@@ -23,11 +22,11 @@ _MANY = 2**20
 class Verdicts:
     """Judges the jobs that one plan left waiting. Lives for one plan."""
 
-    def __init__(self, snapshot: Snapshot, view: View, placing: Placing) -> None:
-        """Remember what was free before the plan, per kind."""
-        self._snapshot = snapshot
-        self._view = view
-        self._placing = placing
+    def __init__(self, draft: Draft) -> None:
+        """Remember what was free before the plan, per pool."""
+        self._draft = draft
+        self._snapshot = snapshot = draft.snapshot
+        self._view = draft.view
         free = (snapshot.milli >= DEVICE_MILLI).sum(axis=1) * snapshot.fleet.usable
         self._free_before: IntArray = np.bincount(
             snapshot.fleet.pool, weights=free, minlength=len(snapshot.fleet.pools)
@@ -38,7 +37,7 @@ class Verdicts:
 
         Jobs of one kind and size share a verdict, so it is worked out once for all of them.
         """
-        left = np.flatnonzero(self._view.waiting & (self._placing.running == 0))
+        left = np.flatnonzero(self._view.waiting & (self._draft.running == 0))
         column = self._snapshot.column
         kind, least = column("kind")[left], column("workers_min")[left]
         pairs, which = np.unique(kind * _MANY + least, return_inverse=True)
@@ -52,7 +51,7 @@ class Verdicts:
         )
 
     def _with_limits(self, left: IntArray, codes: IntArray) -> IntArray:
-        limits = self._placing.limits
+        limits = self._draft.limits
         if not limits.any:
             return codes
         allowed = np.array([limits.allows(job) for job in left.tolist()], np.bool_)

@@ -77,11 +77,11 @@ BREAKS = (
             ),
             Edit(
                 "engine/planning/cycle.py",
-                "    seen = view(snapshot)\n    placing",
+                "    seen = view(snapshot)\n    draft",
                 "    _SEEN.append(snapshot.position)\n"
                 "    seen = view(snapshot)\n"
                 "    seen.weight[:] += len(_SEEN)\n"
-                "    placing",
+                "    draft",
             ),
         ),
     ),
@@ -201,18 +201,19 @@ BREAKS = (
         (
             Edit(
                 "engine/planning/placing.py",
-                "return workers >= least and self._launch(job, kind, group, workers)",
-                "return workers >= 1 and self._launch(job, kind, group, workers)",
+                "return workers >= least and draft.launch(job, group, workers)",
+                "return workers >= 1 and draft.launch(job, group, workers)",
             ),
             Edit(
                 "engine/planning/placing.py",
-                "        if self.ground.most(kind) < least:\n            return False\n",
+                "        if draft.ground.most(draft.kind(job)) < least:\n"
+                "            return False\n",
                 "",
             ),
             Edit(
                 "engine/planning/placing.py",
-                "return self._least <= most[self._kind]",
-                "return most[self._kind] > 0",
+                "return self._least <= most[kinds]",
+                "return most[kinds] > 0",
             ),
         ),
     ),
@@ -236,8 +237,8 @@ BREAKS = (
         (
             Edit(
                 "engine/planning/placing.py",
-                "return (self.view.rank <= Rank.FRESH) & self.snapshot.policy.moves",
-                "return (self.view.rank == Rank.FRESH) & self.snapshot.policy.moves",
+                "return (self._view.rank <= Rank.FRESH) & self._snapshot.policy.moves",
+                "return (self._view.rank == Rank.FRESH) & self._snapshot.policy.moves",
             ),
         ),
     ),
@@ -254,8 +255,8 @@ BREAKS = (
         (
             Edit(
                 "engine/planning/cycle.py",
-                "    verdicts = Verdicts(snapshot, seen, placing).changed()\n",
-                "    verdicts = Verdicts(snapshot, seen, placing).changed()[:0]\n",
+                "    verdicts = Verdicts(draft).changed()\n",
+                "    verdicts = Verdicts(draft).changed()[:0]\n",
             ),
         ),
     ),
