@@ -7,13 +7,15 @@ from typing import Literal
 from cyclopts import App
 
 from analytics.tables import Grid, Output
-from compose.answers import answer
+from compose.answers import answer, tell
 from compose.arguments import Shown
-from compose.broker.layout import Layout, NoBrokerError, existing, new_layout, saved
+from compose.broker.certificates import make_certificates, principals
+from compose.broker.layout import TLS, Layout, NoBrokerError, existing, new_layout, saved
 from compose.broker.making import make_broker
 from compose.broker.nodes import pid_of, start, stop
-from compose.exits import Exit
+from compose.exits import Exit, UsageError
 from compose.places import DEFAULT_HOME
+from streams.kafka.domains import trusted
 
 BROKER_HOME = DEFAULT_HOME / "broker"
 PORT = 9092
@@ -71,6 +73,27 @@ def down(*, home: Path = BROKER_HOME) -> None:
         the broker's folder.
     """
     stop(home, existing(home).nodes)
+
+
+@broker.command(name="certificates")
+def certificates(*, home: Path = BROKER_HOME, domains: Path | None = None) -> None:
+    """Make certificates for a secured broker that something else runs, as a container engine does.
+
+    Example: singlepool broker certificates --home out/secured
+
+    Parameters
+    ----------
+    home
+        the folder below which they are made: tls, and in it a folder a principal.
+    domains
+        TOML with the trust domains, whose principals get certificates too.
+    """
+    if (home / TLS).exists():
+        msg = f"{home / TLS} is there already, and all certificates are made together: remove it"
+        raise UsageError(msg)
+    made = principals(trusted(domains))
+    make_certificates(home, made)
+    tell(f"certificates of {', '.join(made)} are in {home / TLS}")
 
 
 @broker.command(name="status")

@@ -21,6 +21,9 @@ OPERATOR = "operator"
 NODE = "broker"
 """The principal of the nodes themselves."""
 
+TLS = "tls"
+"""The folder of all certificates, below a broker's."""
+
 _SESSION_MS, _HEARTBEAT_MS = 3_000, 500
 _FILE = "cluster.json"
 
@@ -96,7 +99,7 @@ def existing(home: Path) -> Layout:
 
 def certificates(home: Path, principal: str) -> Path:
     """Return the folder of a principal's certificate and key."""
-    return home / "tls" / principal
+    return home / TLS / principal
 
 
 def connection(home: Path, layout: Layout, principal: str = OPERATOR) -> Connection:
