@@ -152,13 +152,14 @@ def _bare_takeover_s(there: Connection) -> float:
 
 
 def _directives(there: Connection) -> dict[str, object]:
-    """From publishing a job until an agent has read the directive that launches it."""
+    """From publishing a job on its topic until an agent has read the directive that launches it."""
     bare = _relayed(there)
     topology = _topics(there)
     load = Load(wide_fleet(NODES), EVENTS_PER_S / 3, (1,))  # submitted, started, finished
     with tempfile.TemporaryDirectory() as folder:
         engines = Installation(there, topology, Path(folder))
-        with engines, Traffic(there, topology, 2, load) as traffic:
+        traffic = Traffic(there, topology, 2, load, upstream=True)
+        with _intake(there, topology), engines, traffic:
             engines.start("e0")
             engines.leader()
             traffic.flow(WARM_S)
@@ -167,11 +168,21 @@ def _directives(there: Connection) -> dict[str, object]:
             waits = sorted(traffic.waits_s)
     conditions = (
         f"{len(waits)} launches in {MEASURED_S:.0f} s, {EVENTS_PER_S} job events/s, cycles each "
-        f"250 ms, {NODES * 8 + 16} devices; from accepted.events on; p50 {_at(waits, 50):.3f} s, "
+        f"250 ms, {NODES * 8 + 16} devices; through intake; p50 {_at(waits, 50):.3f} s, "
         f"worst {waits[-1]:.3f} s"
     )
     anchor = "consume, transaction with offsets, read: p99"
     return _line("directive_p99_s", _at(waits, 99), "s", (anchor, _at(bare, 99)), conditions)
+
+
+@contextmanager
+def _intake(there: Connection, topology: Topology) -> Generator[None]:
+    at = ["--bootstrap", there.bootstrap, "--prefix", topology.prefix]
+    with subprocess.Popen([sys.executable, "-m", "compose.cli", "serve", "intake", *at]) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def _at(ordered: Sequence[float], percent: int) -> float:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upstream and node agents on a real broker: jobs without end, answers to what agents are told.
 
-It publishes what intake would have accepted, every tenth event twice, and remembers what the broker
-acknowledged. Agents act on a job's directive once, by its position.
+It publishes what intake would have accepted, or for intake, every tenth event twice, and remembers
+what the broker acknowledged. Agents act on a job's directive once, by its position.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from msgspec import Struct
 
 from schemas import jobs
-from schemas.catalogue import Event
+from schemas.catalogue import BY_EVENT, Event
 from schemas.codec import decode_directive, publish
 from schemas.directives import (
     Directive,
@@ -31,7 +31,7 @@ from schemas.records import Origin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
 from streams.kafka.keys import key_of
-from streams.kafka.topics import Topology
+from streams.kafka.topics import ANYBODY, Topology
 from streams.live.outputs import POSITION_HEADER, TYPE_HEADER
 from tests.engine.stage import genesis, job
 
@@ -57,11 +57,17 @@ class Traffic:
     """A thread that publishes and answers. Use as a context manager."""
 
     def __init__(
-        self, connection: Connection, topology: Topology, seed: int, load: Load = SMALL
+        self,
+        connection: Connection,
+        topology: Topology,
+        seed: int,
+        load: Load = SMALL,
+        *,
+        upstream: bool = False,
     ) -> None:
-        """Begin with the fleet."""
+        """Begin with the fleet; with `upstream`, on the topics that intake reads."""
         self._rng = random.Random(seed)  # noqa: S311  # chance that repeats
-        self._accepted, self._load = topology.accepted.name, load
+        self._topology, self._upstream, self._load = topology, upstream, load
         self._producer = Producer(connection.settings() | {"enable.idempotence": True})
         self._agents = Consumer(
             connection.settings()
@@ -126,10 +132,18 @@ class Traffic:
             else:
                 self.failed.append(error)
 
-        headers = to_headers(published)
         self._producer.produce(
-            self._accepted, published.payload, key_of(event), headers=headers, on_delivery=delivered
+            self._topic(event),
+            published.payload,
+            key_of(event),
+            headers=to_headers(published),
+            on_delivery=delivered,
         )
+
+    def _topic(self, event: Event) -> str:
+        if not self._upstream:
+            return self._topology.accepted.name
+        return self._topology.published(BY_EVENT[type(event)].family, ANYBODY.name).name
 
     # --- the thread -----------------------------------------------------------------------------
 
