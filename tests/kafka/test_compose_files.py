@@ -78,7 +78,9 @@ class Here:
         }
 
     def _value(self, service: str, value: str) -> str:
-        value = value.replace("$$", "$").replace("/mnt/tls", str(self._folder / "tls" / "broker"))
+        value = value.replace("$$", "$").replace(
+            "/etc/kafka/secrets", str(self._folder / "tls" / "broker")
+        )
         value = value.replace("/var/lib/kafka/data", str(self._data(service)))
         return PLACE.sub(lambda at: self._place(service, at["host"], at["port"]), value)
 
