@@ -205,7 +205,7 @@ def test_killed_a_hundred_times_it_archives_all_once(
     """At random instants while the ledger grows; what has a name is sound after each."""
     rng = random.Random(21)  # noqa: S311  # chance that repeats
     rounds, each = 100, 40 * SEGMENT
-    records = long_ledger(rounds * each).records
+    records = long_ledger((rounds + 1) * each).records
     for number in range(rounds):
         write(broker, topics, records[: (number + 1) * each], at_once=50)
         target = number * each + rng.randrange(each)
