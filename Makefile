@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit embedded kafka long long-kafka bench bench-kafka format proto baseline docs clean
+.PHONY: help env demo test check lint rules layout types mypy pyright layers contract unit embedded kafka long long-kafka soak bench bench-kafka format proto baseline docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' Makefile | expand -t 12
@@ -65,7 +65,10 @@ long: env  ## the tests that take minutes
 	$(BIN)/pytest -n $(WORKERS) -m long --hypothesis-profile=long $(KAFKA_TESTS:%=--ignore=%)
 
 long-kafka: env  ## the same on a real Kafka, where processes die
-	$(BIN)/pytest -n 1 -m long $(KAFKA_TESTS)
+	$(BIN)/pytest -n 1 -m 'long and not soak' $(KAFKA_TESTS)
+
+soak: env  ## the longest of those: a hundred kills of each process, two days of a trace
+	$(BIN)/pytest -n 1 -m soak $(KAFKA_TESTS)
 
 # Those that start a broker of their own: a file says so by importing what starts one.
 KAFKA_BENCHES = $(shell grep -l 'tests.kafka.conftest' tests/bench/bench_*.py)

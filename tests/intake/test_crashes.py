@@ -95,6 +95,7 @@ def killed(host: str, connection: Connection, *, seed: int, rounds: int) -> None
     assert kinds == {Rejection.MALFORMED.value}
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(

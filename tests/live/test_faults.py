@@ -66,6 +66,7 @@ def test_killed_leaders_lose_nothing_and_repeat_nothing(
     killed(engines, tmp_path, ROUNDS, seed=11)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_many_killed_leaders_lose_nothing_and_repeat_nothing(
     engines: Installation, tmp_path: Path

@@ -198,6 +198,7 @@ def test_killed_and_started_again_it_archives_all_once(
     assert verify(tmp_path / "archive").sound
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_killed_a_hundred_times_it_archives_all_once(
     broker: Connection, topics: Topology, tmp_path: Path

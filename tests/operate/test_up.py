@@ -125,6 +125,7 @@ def test_an_hour_of_the_trace_ends_in_one_state_though_its_leader_was_killed(
     hold_to_one_state(broker, topology, tmp_path, told, 1)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_two_days_of_the_trace_end_in_one_state_though_every_process_was_killed(
     broker: Connection, topology: Topology, tmp_path: Path
