@@ -6,6 +6,7 @@ What a round does is drawn from a seed; when its blows fall, the machine decides
 
 import random
 import signal
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -151,7 +152,10 @@ def test_what_comes_before_that_which_it_rests_on_counts_once_that_is_there(
     engines.start("e0")
     with Traffic(engines.connection, engines.topology, 17, backwards) as traffic:
         engines.leader()
-        traffic.flow(3.0)
+        deadline = time.monotonic() + PATIENCE_S
+        while not traffic.waits_s:  # until the first job is launched
+            assert time.monotonic() < deadline
+            traffic.flow(1.0)
         traffic.stop()
         engines.drain()
     engines.leave()
