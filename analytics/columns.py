@@ -11,17 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-from ptars import HandlerPool
 
+from analytics import wire
 from analytics.errors import LedgerGapError
 from analytics.parquet import COLUMNS
 from analytics.payloads import told
-from schemas.codec import RECORD_DESCRIPTOR, open_columns
+from schemas.codec import RECORD_DESCRIPTOR, open_envelope
+from schemas.records import Origin
 
 AT_ONCE_BYTES = 256 * 1_024 * 1_024
 """Envelopes turned into columns at once: far less than what one Arrow column of bytes can hold."""
 
-_RECORDS = HandlerPool([RECORD_DESCRIPTOR.file]).get_for_message(RECORD_DESCRIPTOR)
+_OWN = ("position", "recorded_ms", "cause", "skippable")
 
 
 def columns(envelopes: Sequence[bytes], first: int) -> Mapping[str, object]:
@@ -47,7 +48,7 @@ def _parts(envelopes: Sequence[bytes]) -> Iterator[slice]:
 
 def _columns(envelopes: Sequence[bytes], first: int) -> pa.Table:
     data = pa.array(envelopes, pa.binary())
-    opened = _opened(envelopes, data)
+    opened = open_all(data)
     _check_positions(opened["position"].to_numpy(), first)
     said = told(opened["ce_type"], opened["payload"], opened["skippable"])
     known = {
@@ -58,19 +59,22 @@ def _columns(envelopes: Sequence[bytes], first: int) -> pa.Table:
     return pa.table([known[name] for name in COLUMNS], list(COLUMNS))
 
 
-def _opened(envelopes: Sequence[bytes], data: pa.Array) -> pa.RecordBatch:
-    """Return the fields of envelopes, as ptars reads them where it writes the same bytes again."""
-    try:
-        opened = _RECORDS.array_to_record_batch(data)
-    except ValueError:  # one of them is damaged
-        pass
-    else:
-        if _RECORDS.record_batch_to_array(opened).equals(data):
-            return opened
-    by_codec = open_columns(envelopes)
-    return pa.RecordBatch.from_pydict(
-        {name: getattr(by_codec, name) for name in by_codec.__struct_fields__}, _RECORDS.schema()
-    )
+def open_all(envelopes: pa.Array) -> pa.RecordBatch:
+    """Return what `open_envelope` gives of each, by columns; payloads are left as bytes.
+
+    Raises `DecodeError` where one is damaged.
+    """
+    read = wire.read(RECORD_DESCRIPTOR, envelopes)
+    if read is not None and read.again.equals(envelopes):
+        return read.fields
+    opened = [open_envelope(data) for data in envelopes.to_pylist()]  # a newer build's, or damaged
+    published = [envelope.published for envelope in opened]
+    named = {
+        **{name: [getattr(e, name) for e in opened] for name in _OWN},
+        **{name: [getattr(p, name) for p in published] for name in ("ce_type", "payload")},
+        **{n: [getattr(p.origin, n) for p in published] for n in Origin.__struct_fields__},
+    }
+    return pa.RecordBatch.from_pydict(named, wire.schema_of(RECORD_DESCRIPTOR))
 
 
 def _check_positions(positions: np.ndarray, first: int) -> None:

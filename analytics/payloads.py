@@ -20,17 +20,16 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
-from ptars import HandlerPool
 
+from analytics import wire
 from analytics.subjects import SUBJECTS, subjects
-from schemas.catalogue import BY_CE_TYPE, CATALOGUE, Event
+from schemas.catalogue import BY_CE_TYPE, Event
 from schemas.codec import decode_event, descriptor_of
 from schemas.errors import UnknownEventError
 
 _TOLD = pa.schema(
     [("data", pa.string()), ("job", pa.string()), ("attempt", pa.int64()), ("node", pa.string())]
 )
-_HANDLERS = HandlerPool([descriptor_of(entry.event).file for entry in CATALOGUE])
 _BEFORE, _AFTER = "wire before", "wire after"
 _SAME = f'"{_BEFORE}" = "{_AFTER}"'
 _Hint = Any
@@ -69,15 +68,12 @@ def _read(ce_type: str, payloads: pa.Array) -> pa.Table | None:
     entry = BY_CE_TYPE.get(ce_type)
     if entry is None:
         return None
-    handler = _HANDLERS.get_for_message(descriptor_of(entry.event))
-    try:
-        messages = handler.array_to_record_batch(payloads)
-    except ValueError:  # one of them is damaged
+    read = wire.read(descriptor_of(entry.event), payloads)
+    if read is None:
         return None
-    again = handler.record_batch_to_array(messages)
     cursor = _database().cursor()
-    fields = dict(zip(messages.schema.names, messages.columns, strict=True))
-    cursor.register("messages", pa.table({_BEFORE: payloads, _AFTER: again, **fields}))
+    fields = dict(zip(read.fields.schema.names, read.fields.columns, strict=True))
+    cursor.register("messages", pa.table({_BEFORE: payloads, _AFTER: read.again, **fields}))
     return cursor.sql(_query(entry.event)).to_arrow_table()
 
 

@@ -7,7 +7,7 @@ in one call, and only those that need it (enums, nested, repeated) are converted
 deterministic: fields in order, no maps, no unknown fields.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -159,9 +159,6 @@ RECORD_DESCRIPTOR = _RECORD.DESCRIPTOR
 
 _ORIGIN = attrgetter(*Origin.__struct_fields__)
 _head = attrgetter("position", "recorded_ms", "ce_type", "payload")
-_flat = attrgetter(
-    "position", "recorded_ms", "ce_type", "payload", "skippable", *Origin.__struct_fields__
-)
 
 
 _DIRECTIVE_WRITERS: Mapping[type[Directive], _Convert] = MappingProxyType(
@@ -373,31 +370,3 @@ def open_envelope(data: bytes) -> Envelope:
         wire.cause if wire.HasField("cause") else None,
         wire.skippable,
     )
-
-
-class EnvelopeColumns(Struct, frozen=True):
-    """Envelopes as columns, a value of each per record; payloads are left as bytes."""
-
-    position: Sequence[int]
-    recorded_ms: Sequence[int]
-    ce_type: Sequence[str]
-    payload: Sequence[bytes]
-    skippable: Sequence[bool]
-    ce_id: Sequence[str]
-    ce_source: Sequence[str]
-    ce_subject: Sequence[str]
-    ce_time: Sequence[str]
-    correlation_id: Sequence[str]
-    causation_id: Sequence[str]
-    cause: Sequence[int | None]
-
-
-_NO_COLUMNS: list[Any] = [()] * len(EnvelopeColumns.__struct_fields__)
-
-
-def open_columns(envelopes: Sequence[bytes]) -> EnvelopeColumns:
-    """Return what `open_envelope` gives of many, by columns: no value is made per record."""
-    wires = [_parse_envelope(data) for data in envelopes]
-    causes = [wire.cause if wire.HasField("cause") else None for wire in wires]
-    columns: list[Any] = [*zip(*map(_flat, wires), strict=True), causes]
-    return EnvelopeColumns(*columns) if wires else EnvelopeColumns(*_NO_COLUMNS)

@@ -14,7 +14,6 @@ from schemas.codec import (
     decode_record,
     encode_event,
     encode_record,
-    open_columns,
     open_envelope,
     publish,
 )
@@ -58,29 +57,6 @@ def test_a_record_comes_back_with_all_it_carried(
     assert opened.published == published
     assert (opened.position, opened.cause, opened.skippable) == (position, cause, True)
     assert encode_record(position, position + 1, published, cause, skippable=True) == data
-
-
-@given(st.lists(st.tuples(ORIGINS, st.none() | st.integers(0, 2**62), st.booleans()), max_size=5))
-def test_envelopes_by_columns_say_what_they_say_one_by_one(
-    said: list[tuple[Origin, int | None, bool]],
-) -> None:
-    """Each column holds a value per record, in order; of no records, none."""
-    started = jobs.JobStarted(JobId("acme/train@1"), 1)
-    data = [
-        encode_record(at, at + 9, publish(started, origin), cause, skippable=skippable)
-        for at, (origin, cause, skippable) in enumerate(said)
-    ]
-    columns = open_columns(data)
-    for at, one in enumerate(map(open_envelope, data)):
-        assert (columns.position[at], columns.recorded_ms[at]) == (one.position, one.recorded_ms)
-        assert (columns.ce_type[at], columns.payload[at]) == (
-            one.published.ce_type,
-            one.published.payload,
-        )
-        assert (columns.cause[at], columns.skippable[at]) == (one.cause, one.skippable)
-        for name in Origin.__struct_fields__:
-            assert getattr(columns, name)[at] == getattr(one.published.origin, name)
-    assert all(len(getattr(columns, name)) == len(data) for name in columns.__struct_fields__)
 
 
 def test_bytes_that_end_too_early_are_no_event() -> None:
