@@ -94,15 +94,13 @@ class Draft:
 
     def launch_on(self, job: int, workers: int, packed: tuple[packing.Slice, ...]) -> None:
         """Order a launch on devices that were found for it."""
-        detail, kind = self.snapshot.details[job], self.kind(job)
-        waits = self.ground.awaited(kind, packed)
-        slices = self.ground.take(kind, packed)
+        detail = self.snapshot.details[job]
+        slices, waits = self._claim(job, packed)
         resume = bool(self.snapshot.column("first_started_ms")[job] > 0)
         self.actions.append(
             LaunchOrdered(detail.id, detail.attempt + 1, workers, slices, waits, resume)
         )
         self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
-        self._settle_in(job, packed[0].node)
         self.limits.count(job, int(self.running[job]))
 
     def grow(self, job: int, group: int, more: int) -> None:
@@ -114,13 +112,7 @@ class Draft:
         detail = self.snapshot.details[job]
         workers = int(self.snapshot.column("workers")[job]) + more
         slices = merged(detail.slices, self.ground.take(kind, packed))
-        self.actions.append(
-            ResizeOrdered(
-                detail.id, detail.attempt, detail.resize_number + 1, workers, slices, detail.id
-            )
-        )
-        self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
-        self.limits.count(job, int(self.running[job] - self.view.held[job]))
+        self._resize(job, workers, slices, detail.id)
 
     def stop(self, job: int) -> None:
         """Order a gang to stop for good."""
@@ -162,7 +154,7 @@ class Draft:
         self.movable[victim] = False
         self.moved[victim] = True
         if keeps:
-            self._shrink(victim, keeps, gains)
+            self._resize(victim, keeps, self._shrunk(victim, keeps)[0], gains)
             return
         if not self._migrate(victim, gains):
             self._suspend(victim, gains)
@@ -176,15 +168,6 @@ class Draft:
     def _shrunk(self, victim: int, keeps: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
         detail = self.snapshot.details[victim]
         return shrunk(detail.slices, detail.spec.worker.devices, keeps)
-
-    def _shrink(self, victim: int, keeps: int, gains: JobId) -> None:
-        detail = self.snapshot.details[victim]
-        kept = self._shrunk(victim, keeps)[0]
-        self.actions.append(
-            ResizeOrdered(detail.id, detail.attempt, detail.resize_number + 1, keeps, kept, gains)
-        )
-        self.running[victim] = keeps * int(self.snapshot.column("worker_milli")[victim])
-        self.limits.count(victim, int(self.running[victim] - self.view.held[victim]))
 
     def _migrate(self, victim: int, gains: JobId) -> bool:
         """Send a victim to a group that has room for all its workers now.
@@ -202,15 +185,32 @@ class Draft:
             if packed is None:
                 continue
             detail = self.snapshot.details[victim]
-            waits = self.ground.awaited(kind, packed)
-            slices = self.ground.take(kind, packed)
+            slices, waits = self._claim(victim, packed)
             self.actions.append(
                 MigrateOrdered(detail.id, detail.attempt, workers, slices, waits, gains)
             )
-            self._settle_in(victim, packed[0].node)
             return True
         return False
 
-    def _settle_in(self, job: int, row: int) -> None:
-        self._where[job] = self.snapshot.fleet.pool[row]
+    # --- what orders have in common -------------------------------------------------------------
+
+    def _claim(
+        self, job: int, packed: tuple[packing.Slice, ...]
+    ) -> tuple[tuple[Slice, ...], tuple[JobId, ...]]:
+        """Take devices for a job; return them, and for whom it waits on them."""
+        waits = self.ground.awaited(self.kind(job), packed)
+        slices = self.ground.take(self.kind(job), packed)
+        self._where[job] = self.snapshot.fleet.pool[packed[0].node]
         self._placed[job] = True
+        return slices, waits
+
+    def _resize(self, job: int, workers: int, slices: tuple[Slice, ...], gains: JobId) -> None:
+        """Order a gang to go on with so many workers on these slices."""
+        detail = self.snapshot.details[job]
+        self.actions.append(
+            ResizeOrdered(
+                detail.id, detail.attempt, detail.resize_number + 1, workers, slices, gains
+            )
+        )
+        self.running[job] = workers * int(self.snapshot.column("worker_milli")[job])
+        self.limits.count(job, int(self.running[job] - self.view.held[job]))
