@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from trustme import CA
 
 from compose.broker.layout import HOST, NODE, OPERATOR, certificates
+from streams.kafka.domains import trusted
 from streams.kafka.topics import AGENT, ARCHIVER, ENGINE, INTAKE, READER, TrustDomain
 
 
@@ -25,6 +26,13 @@ def principals(domains: Iterable[TrustDomain]) -> tuple[str, ...]:
     """Return everybody who comes to the broker of an installation."""
     publishers = (domain.principal for domain in domains)
     return (NODE, OPERATOR, INTAKE, ENGINE, ARCHIVER, AGENT, READER, *publishers)
+
+
+def make_all_certificates(home: Path, domains: Path | None) -> tuple[str, ...]:
+    """Make everybody's, with the trust domains that a TOML file declares; return for whom."""
+    names = principals(trusted(domains))
+    make_certificates(home, names)
+    return names
 
 
 def make_certificates(home: Path, names: Iterable[str]) -> None:

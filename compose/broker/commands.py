@@ -9,13 +9,12 @@ from cyclopts import App
 from analytics.tables import Grid, Output
 from compose.answers import answer, tell
 from compose.arguments import Shown
-from compose.broker.certificates import make_certificates, principals
+from compose.broker.certificates import make_all_certificates
 from compose.broker.layout import TLS, Layout, NoBrokerError, existing, new_layout, saved
 from compose.broker.making import make_broker
 from compose.broker.nodes import pid_of, start, stop
 from compose.exits import Exit, UsageError
 from compose.places import DEFAULT_HOME
-from streams.kafka.domains import trusted
 
 BROKER_HOME = DEFAULT_HOME / "broker"
 PORT = 9092
@@ -91,8 +90,7 @@ def certificates(*, home: Path = BROKER_HOME, domains: Path | None = None) -> No
     if (home / TLS).exists():
         msg = f"{home / TLS} is there already, and all certificates are made together: remove it"
         raise UsageError(msg)
-    made = principals(trusted(domains))
-    make_certificates(home, made)
+    made = make_all_certificates(home, domains)
     tell(f"certificates of {', '.join(made)} are in {home / TLS}")
 
 

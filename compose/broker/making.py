@@ -3,9 +3,8 @@
 
 from pathlib import Path
 
-from compose.broker.certificates import make_certificates, principals
+from compose.broker.certificates import make_all_certificates
 from compose.broker.layout import Layout, save
-from streams.kafka.domains import trusted
 
 
 def make_broker(home: Path, layout: Layout, domains: Path | None) -> Layout:
@@ -15,6 +14,6 @@ def make_broker(home: Path, layout: Layout, domains: Path | None) -> Layout:
     trust domain that `domains` (TOML) declares.
     """
     if layout.tls:
-        make_certificates(home, principals(trusted(domains)))
+        make_all_certificates(home, domains)
     save(layout, home)
     return layout

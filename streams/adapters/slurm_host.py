@@ -19,7 +19,7 @@ from streams.adapters.slurm import adapt
 from streams.adapters.slurm_demand import Demand
 from streams.intake import Refused
 from streams.intake.outbox import Outbox
-from streams.kafka.connection import Connection
+from streams.kafka.connection import Connection, is_one_of
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import Topology
 
@@ -147,8 +147,7 @@ class SlurmHost:
         try:
             self._consumer.commit(offsets=done, asynchronous=False)
         except KafkaException as error:
-            reason = error.args[0]
-            if isinstance(reason, KafkaError) and reason.code() in _STALE:
+            if is_one_of(error, _STALE):
                 return
             msg = f"{self._topic}: offsets were not committed: {error}"
             raise SlurmLostError(msg) from error

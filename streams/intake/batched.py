@@ -27,7 +27,7 @@ from streams.intake.ends import Ends
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.outbox import LEAVE_S, Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
-from streams.kafka.connection import Connection
+from streams.kafka.connection import Connection, is_one_of
 from streams.kafka.headers import Headers
 from streams.kafka.topics import INTAKE, Topology
 
@@ -185,7 +185,7 @@ class BatchedIntake:
         try:
             done = self._consumer.commit(offsets=due, asynchronous=False)
         except KafkaException as error:
-            if _is_stale(error):
+            if is_one_of(error, _STALE):
                 return  # the group went on without us: whoever owns them reads again
             msg = f"offsets were not committed: {error}"
             raise IntakeLostError(msg) from error
@@ -314,8 +314,3 @@ _STALE = (
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError._STATE,  # noqa: SLF001  # the client's own codes begin with _
 )
-
-
-def _is_stale(error: KafkaException) -> bool:
-    reason = error.args[0]
-    return isinstance(reason, KafkaError) and reason.code() in _STALE

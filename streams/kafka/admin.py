@@ -19,7 +19,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from streams.kafka.access import Grant, Resource, Right
-from streams.kafka.connection import BrokerUnavailableError, Connection
+from streams.kafka.connection import BrokerUnavailableError, Connection, reason_of
 from streams.kafka.plan import Action, FoundTopic, Plan, Step, configs, make_plan
 from streams.kafka.topics import Topic, Topology
 
@@ -174,8 +174,8 @@ def _to_do(plan: Plan) -> bool:
 
 
 def _code(error: KafkaException) -> int:
-    reason = error.args[0]
-    return int(reason.code()) if isinstance(reason, KafkaError) else KafkaError.UNKNOWN
+    reason = reason_of(error)
+    return KafkaError.UNKNOWN if reason is None else int(reason.code())
 
 
 # --- grants ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 import logging
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ _CERTIFICATE, _KEY, _AUTHORITY = "certificate.pem", "key.pem", "authority.pem"
 
 def _say_nothing(_: KafkaError) -> None:
     """Leave an error to the call that meets it."""
+
+
+def reason_of(error: KafkaException) -> KafkaError | None:
+    """Return what the client says is wrong, or None where it says no more than a sentence."""
+    reason = error.args[0]
+    return reason if isinstance(reason, KafkaError) else None
+
+
+def is_one_of(error: KafkaException, codes: Container[int]) -> bool:
+    """Whether an error is of one of these codes."""
+    reason = reason_of(error)
+    return reason is not None and reason.code() in codes
 
 
 class BrokerUnavailableError(WorldError):

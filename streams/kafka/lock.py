@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from schemas.errors import WorldError
 from schemas.ledger import LedgerBusyError, LedgerStorageError
-from streams.kafka.connection import Connection, Settings
+from streams.kafka.connection import Connection, Settings, is_one_of, reason_of
 from streams.kafka.headers import Headers
 from streams.kafka.partition import passes
 
@@ -159,8 +159,8 @@ class Lock:
 
     def _told(self, error: KafkaException) -> WorldError:
         """Leave the transaction as far as that can be done, and return what that means."""
-        reason = error.args[0]
-        if not isinstance(reason, KafkaError):
+        reason = reason_of(error)
+        if reason is None:
             return LedgerStorageError(f"{self._id} at {self._where}: {error}; open it again")
         if reason.code() in _LOST:
             return LostLockError(f"{self._id} at {self._where}: {reason}")
@@ -169,9 +169,8 @@ class Lock:
         try:
             self._producer.abort_transaction(_PATIENCE_S)
         except KafkaException as again:
-            inner = again.args[0]
-            if isinstance(inner, KafkaError) and inner.code() in _LOST:
-                return LostLockError(f"{self._id} at {self._where}: {inner}")
+            if is_one_of(again, _LOST):
+                return LostLockError(f"{self._id} at {self._where}: {again.args[0]}")
             return LedgerStorageError(
                 f"{self._id} at {self._where}: {reason}, and then {again}; open it again"
             )
@@ -179,5 +178,5 @@ class Lock:
 
 
 def _is_retriable(error: KafkaException) -> bool:
-    reason = error.args[0]
-    return isinstance(reason, KafkaError) and reason.retriable()
+    reason = reason_of(error)
+    return reason is not None and reason.retriable()

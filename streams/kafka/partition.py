@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas.errors import WorldError
 from schemas.ledger import CorruptLedgerError, LedgerStorageError
-from streams.kafka.connection import Connection
+from streams.kafka.connection import Connection, is_one_of
 
 PATIENCE_S = 30.0
 
@@ -138,8 +138,7 @@ class Partition:
         return found
 
     def _failed(self, error: KafkaException) -> WorldError:
-        reason = error.args[0]
-        if isinstance(reason, KafkaError) and reason.code() in _LOST:
+        if is_one_of(error, _LOST):
             msg = (
                 f"{self.topic} at {self._where} no longer has offset {self.next}: records were "
                 "deleted; restore the ledger from the archive"
@@ -167,5 +166,4 @@ def bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
 
 def passes(error: KafkaException) -> bool:
     """Whether this is what brokers say while a leader is found, so that asking again may help."""
-    reason = error.args[0]
-    return isinstance(reason, KafkaError) and reason.code() in _PASSING
+    return is_one_of(error, _PASSING)

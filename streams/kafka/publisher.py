@@ -64,16 +64,15 @@ class Publisher:
 
     def carries(self, event: Published) -> bool:
         """Whether an event's type has a topic that upstream may write."""
-        known = BY_CE_TYPE.get(event.ce_type)
-        return known is not None and known.family is not Family.DECISION
+        return _family(event) is not None
 
     def topic_of(self, event: Published) -> str:
         """Return the topic of an event's family. Raises `NoTopicError`."""
-        known = BY_CE_TYPE.get(event.ce_type)
-        if known is None or not self.carries(event):
+        family = _family(event)
+        if family is None:
             msg = f"{event.ce_type!r} belongs on no topic of upstream; docs/topics.md lists them"
             raise NoTopicError(msg)
-        return self._topology.published(known.family, self._domain).name
+        return self._topology.published(family, self._domain).name
 
     def _produce(self, topic: str, event: Published, reports: "_Reports") -> None:
         while True:
@@ -102,6 +101,12 @@ class _Reports:
         if error is None:
             self.delivered += 1
         self.failed = self.failed or error
+
+
+def _family(event: Published) -> Family | None:
+    """Return the family of an event that upstream may say; None for any other."""
+    known = BY_CE_TYPE.get(event.ce_type)
+    return None if known is None or known.family is Family.DECISION else known.family
 
 
 def _key(event: Published) -> bytes:
