@@ -153,6 +153,10 @@ def _broker(where: Where, home: Path, port: int, *, tls: bool) -> Generator[Wher
         return
     folder = home / "broker"
     layout = saved(folder) or make_broker(folder, new_layout(1, port, tls=tls), where.domains)
+    if layout.tls != tls:
+        how = "with" if layout.tls else "without"
+        msg = f"{folder} holds a broker made {how} --tls: go on so, or begin anew without --resume"
+        raise UsageError(msg)
     start(folder, layout)
     try:
         yield replace(where, broker=folder)

@@ -16,6 +16,7 @@ import pytest
 from msgspec import json as msgjson
 
 from analytics.audit import read_envelopes
+from compose.broker.layout import new_layout, save
 from compose.exits import Exit
 from compose.folding import folded
 from compose.live_trace import LIVE_DAYS, live_workload
@@ -175,6 +176,18 @@ def test_told_to_stop_it_leaves_in_good_order_and_goes_on_later(
     told = json.loads(out)
     assert {name: told[name] for name in SOUND} == SOUND
     hold_to_one_state(broker, declare(prefix=topology.prefix), tmp_path, told, 1)
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_a_run_is_not_gone_on_with_under_other_security(
+    tmp_path: Path, singlepool: Singlepool, *, secured: bool
+) -> None:
+    """A switch that would be ignored is refused, before anything is started."""
+    save(new_layout(1, 9, tls=secured), tmp_path / "broker")
+    asked = () if secured else ("--tls",)
+    ended = singlepool("up", "--resume", *asked, "--home", tmp_path, *QUICK)
+    assert ended.code == Exit.USAGE
+    assert f"made {'with' if secured else 'without'} --tls" in ended.err
 
 
 def test_on_a_secured_broker_of_its_own_every_process_may_do_its_part(
