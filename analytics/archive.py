@@ -10,6 +10,8 @@ records end there. The segment states it, so a restart goes on from there withou
 ledger's state never knows of it.
 """
 
+import fcntl
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +29,7 @@ from analytics.chain import (
     segment_hash,
 )
 from analytics.columns import columns
-from analytics.errors import ArchiveDamagedError, LedgerGapError
+from analytics.errors import ArchiveDamagedError, ArchiveHeldError, LedgerGapError
 from analytics.segments import Listing, Span, list_folder, sync_folder, write_aside
 from schemas.ledger import LedgerReader
 
@@ -53,12 +55,13 @@ class Placed(Protocol):
 
 
 class Archiver:
-    """Writes one archive. One process at a time owns a folder."""
+    """Writes one archive, and holds its folder until `close`: no other archiver writes there."""
 
     def __init__(self, folder: Path, segment_records: int = SEGMENT_RECORDS) -> None:
         """Open an archive, or begin one; clear away what was left unfinished.
 
-        Raises `ArchiveDamagedError` where the folder's names show a gap or an overlap.
+        Raises `ArchiveHeldError` where another archiver writes into the folder, and
+        `ArchiveDamagedError` where the folder's names show a gap or an overlap.
         """
         if segment_records < 1:
             msg = f"segment_records is {segment_records}; a segment holds at least one record"
@@ -66,10 +69,21 @@ class Archiver:
         self._folder = folder
         self._segment_records = segment_records
         folder.mkdir(parents=True, exist_ok=True)
-        listing = list_folder(folder)
-        _clear_unfinished(folder, listing)
-        self._next, self._previous = _resume(folder, listing)
+        self._held: int | None = _hold(folder)
+        try:
+            listing = list_folder(folder)
+            _clear_unfinished(folder, listing)
+            self._next, self._previous = _resume(folder, listing)
+        except BaseException:
+            self.close()
+            raise
         self._last = listing.data[-1] if listing.data else None
+
+    def close(self) -> None:
+        """Let go of the folder; a second time does nothing."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
 
     @property
     def next_position(self) -> int:
@@ -100,11 +114,18 @@ class Archiver:
             raise LedgerGapError(msg)
         return places
 
+    def step(self, ledger: LedgerReader) -> int:
+        """Archive the next segment if the ledger has all of it; return how many records."""
+        if ledger.head() - self._next < self._segment_records:
+            return 0
+        self._write(ledger, self._next + self._segment_records)
+        return self._segment_records
+
     def catch_up(self, ledger: LedgerReader) -> int:
         """Archive all full segments that the ledger has; return how many records were archived."""
         begin = self._next
-        while ledger.head() - self._next >= self._segment_records:
-            self._write(ledger, self._next + self._segment_records)
+        while self.step(ledger):
+            pass
         return self._next - begin
 
     def seal(self, ledger: LedgerReader) -> int:
@@ -124,6 +145,29 @@ class Archiver:
         seal = seal_file(span, self._previous, root, content)
         _publish(self._folder, seal, content)
         self._next, self._previous, self._last = end, seal.seal, span
+
+
+def _hold(folder: Path) -> int:
+    """Return a descriptor that holds a folder for as long as it is open, or its process lives.
+
+    Another's unfinished files would be cleared away as those of the dead. The lock is on the folder
+    itself, so that it leaves no file.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        msg = (
+            f"another process archives into {folder}; stop that one first, or give this one a "
+            "folder of its own"
+        )
+        raise ArchiveHeldError(msg) from error
+    except OSError as error:
+        os.close(descriptor)
+        msg = f"{folder} cannot be locked: {error}; put the archive on a local file system"
+        raise ArchiveHeldError(msg) from error
+    return descriptor
 
 
 def _read_span(ledger: LedgerReader, span: Span) -> list[bytes]:

@@ -8,6 +8,10 @@ class ArchiveDamagedError(WorldError):
     """The archive's files are not what was sealed; the message names the segment."""
 
 
+class ArchiveHeldError(WorldError):
+    """The archive's folder is another process's to write, or cannot be had for one alone."""
+
+
 class LedgerGapError(WorldError):
     """The ledger gave another record than the position asked for."""
 

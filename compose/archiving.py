@@ -6,7 +6,7 @@ another one than the archive is of, ends it: going on would hide that.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,11 @@ class ArchiveService:
         self._vitals, self._log = vitals, log
 
     def run(self, stop: Callable[[], bool], clock: Clock) -> None:
-        """Archive until `stop()`, which is asked all the time.
+        """Archive until `stop()`, which is asked before each segment.
 
         Raises `CorruptLedgerError` and `LedgerGapError` where the ledger lacks what it must have,
-        `ArchiveDamagedError` where the archive does.
+        `ArchiveDamagedError` where the archive does, `ArchiveHeldError` where another archiver has
+        the folder.
         """
         while True:
             try:
@@ -66,22 +67,29 @@ class ArchiveService:
                 return
 
     def _follow(self, stop: Callable[[], bool], clock: Clock) -> None:
-        archiver = Archiver(self._told.folder, self._told.segment_records)
-        with self._open() as ledger:
+        told = self._told
+        with (
+            closing(Archiver(told.folder, told.segment_records)) as archiver,
+            self._open() as ledger,
+        ):
             places = archiver.meet(ledger)
             self._log.info("archiving", position=archiver.next_position, places=dict(places))
             while not stop():
-                self._archive(archiver.catch_up, archiver, ledger)
-                clock.rest(_LOOK_MS)
-            if self._told.seal_at_end:
+                if not self._archive(archiver.step, archiver, ledger):
+                    clock.rest(_LOOK_MS)
+            if told.seal_at_end:
+                while self._archive(archiver.step, archiver, ledger):
+                    pass
                 self._archive(archiver.seal, archiver, ledger)
         self._log.info("left", position=archiver.next_position)
 
     def _archive(
         self, archive: Callable[[LedgerReader], int], archiver: Archiver, ledger: LedgerReader
-    ) -> None:
+    ) -> int:
+        """Archive a part, say so, and return how many records that were."""
         written = archive(ledger)
         position, head = archiver.next_position, ledger.head()
         self._vitals.touch(ready=True, position=position, head=head, lag=head - position)
         if written:
             self._log.info("archived", records=written, position=position, lag=head - position)
+        return written

@@ -63,11 +63,9 @@ def _release(at: Connection, _: Topology) -> Row:
 def _topics(at: Connection, where: Where) -> Row:
     """Hold the topics to their declaration, in the replication that the ledger has."""
     admin = Admin(at)
-    name = where.topology().ledger.name
-    replication = next((t.replication for t in admin.found() if t.name == name), 1)
-    plan = admin.plan(where.topology(replication))
-    count = len(where.topology().topics)
-    found = f"{count} declared, replication {replication}"
+    topology = where.topology_as_found(admin.found())
+    plan = admin.plan(topology)
+    found = f"{len(topology.topics)} declared, replication {topology.replication}"
     return "topics", found, OK if plan.done else f"{len(plan.steps)} differences: topics plan"
 
 

@@ -8,16 +8,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from msgspec import DecodeError, Struct, json
 
 from compose.exits import Exit
 from schemas.errors import WorldError
+from streams.closing import Closing
 from streams.live.health import LOOPBACK
 
 PATIENCE_S = 60.0
+MOST_RESTARTS = 5
+"""Of one member within `PATIENCE_S`: one that dies oftener will not come up by being started."""
+
 _ASK_S = 2.0
 _LOOK_S = 0.2
 _OK = 200
@@ -43,10 +45,11 @@ class Member:
     arguments: Sequence[str]
 
 
-class Crew:
+class Crew(Closing):
     """Processes that log into a folder. Use as a context manager: at its end none is left.
 
-    One that died is started again by `look`; one that found a divergence is not.
+    One that died is started again by `look`; one that found a divergence is not, nor one that dies
+    again and again.
     """
 
     def __init__(self, members: Sequence[Member], folder: Path) -> None:
@@ -56,19 +59,11 @@ class Crew:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._begun: dict[str, int] = {}
         self._ports: dict[str, int] = {}
+        self._again_at: dict[str, list[float]] = {}
         self.restarts = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def __enter__(self) -> Self:
-        """Return the crew itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """End what still runs."""
         for running in self._running.values():
             running.kill()
@@ -100,13 +95,26 @@ class Crew:
         return self._running[name].poll()
 
     def look(self) -> None:
-        """Start again who died. Raises `CrewError` where that would hide something."""
+        """Start again who died. Raises `CrewError` where that hides something, or is in vain."""
         for name in [name for name, running in self._running.items() if running.poll()]:
             if self.ended(name) in {Exit.USAGE, Exit.DIVERGED}:
                 msg = f"{name} ended: {self._last_words(name)}; its log is {self.log(name)}"
                 raise CrewError(msg)
-            self.restarts += 1
-            self.start(name)
+            self._start_again(name)
+
+    def _start_again(self, name: str) -> None:
+        """Start a member that died, unless it did so too often of late."""
+        now = time.monotonic()
+        lately = [at for at in self._again_at.get(name, ()) if now - at < PATIENCE_S]
+        if len(lately) >= MOST_RESTARTS:
+            msg = (
+                f"{name} was started again {len(lately)} times within {PATIENCE_S:.0f} s and does "
+                f"not stay: {self._last_words(name)}; its log is {self.log(name)}"
+            )
+            raise CrewError(msg)
+        self._again_at[name] = [*lately, now]
+        self.restarts += 1
+        self.start(name)
 
     def stop(self, *names: str) -> None:
         """Tell members to leave, and wait. Raises `CrewError` where one ends badly.
@@ -117,8 +125,7 @@ class Crew:
             self._running[name].terminate()
         for name in names:
             while (code := self._left(name)) < 0:
-                self.restarts += 1
-                self.start(name)
+                self._start_again(name)
                 self._await_ready(name)
                 self._running[name].terminate()
             del self._running[name]

@@ -22,6 +22,7 @@ from streams.embedded import EmbeddedReader
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import ANYBODY
 from streams.publish import Reading, read_file
+from streams.sources import ALLOW_ALL
 
 
 def publish(
@@ -52,14 +53,15 @@ def publish(
     domain
         the trust domain to publish as, on a broker.
     dry_run
-        read and check everything, publish nothing.
+        read and check everything, publish nothing; with --domains also what the domain may say.
     source
         ce_source of the events that name none.
     """
     if not file.exists():
         msg = f"there is no file {file}; docs/events-how-to.md shows what to write into one"
         raise NotFoundError(msg)
-    reading = read_file(file, source)
+    rules = where.topology().domain(domain).rules if where.named else ALLOW_ALL
+    reading = read_file(file, source, rules)
     for problem in reading.problems:
         sys.stderr.write(f"{file}:{problem.line}: {problem.sentence}\n")
     if dry_run or reading.problems:
@@ -98,8 +100,8 @@ def open_desk(home: Path) -> Desk:
 def show_taken(desk: Desk, taken: Taken, home: Path, output: Output) -> int:
     """Archive what was taken in, so that it can be asked about, and show what became of it."""
     folder = RunFolder(home)
-    with EmbeddedReader(folder.ledger) as ledger:
-        Archiver(folder.archive).seal(ledger)
+    with EmbeddedReader(folder.ledger) as ledger, closing(Archiver(folder.archive)) as archiver:
+        archiver.seal(ledger)
     verdicts = desk.verdicts()
     counts = {
         "facts": taken.facts,

@@ -4,7 +4,7 @@
 They are those of a run's folder, or, with an option that names a broker, those of its topic.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -24,9 +24,9 @@ from compose.publishing import open_desk, show_taken
 from schemas.ledger import NoSuchRejectedError, RejectedEvent
 from schemas.reasons import WORDING, Rejection
 from streams.embedded import EmbeddedReader
-from streams.kafka.publisher import Publisher
+from streams.kafka.publisher import NoTopicError, Publisher
 from streams.kafka.rejected import RejectedLog
-from streams.kafka.topics import ANYBODY
+from streams.kafka.topics import ANYBODY, TopologyError
 from streams.publish import to_line
 
 _AT_ONCE = 1_000
@@ -151,14 +151,22 @@ def show(
     fields: dict[str, object] = {
         "number": number,
         "recorded_at": written(event.recorded_ms),
+        "topic": event.topic,
         "rejection": event.rejection,
-        "meaning": WORDING[Rejection(event.rejection)],
+        "meaning": _meaning(event.rejection),
         "field": event.field,
         "value": event.value,
         "rule": event.rule,
         "event": line if output is Output.TABLE else json.decode(line),
     }
     answer_object(fields, output)
+
+
+def _meaning(code: str) -> str:
+    """Return what a reason says; codes are added at any time, so it may be a newer build's."""
+    if code in frozenset(Rejection):
+        return WORDING[Rejection(code)]
+    return "Another reason, which this build does not know."
 
 
 @rejected.command(name="replay")
@@ -178,10 +186,11 @@ def publish_again(
     Parameters
     ----------
     numbers
-        their numbers in the list; by default all that were not yet published again and that
-        belong on a topic of upstream.
+        their numbers in the list; by default all that were not yet published again, on a broker
+        but for those that are not_authorised or belong on no topic of upstream.
     domain
-        on a broker, the trust domain whose topics they are published to.
+        on a broker, the trust domain of those whose topic is not known: what the engine refused.
+        All others go to the topic that they came by.
     """
     with _store(home, where) as store:
         chosen: Sequence[int] = numbers or [n for n, _ in _kept(store, everything=False)]
@@ -191,29 +200,58 @@ def publish_again(
         )
         return Exit.DONE
     if where.named:
-        return _to_broker(chosen, where, domain, output, strict=bool(numbers))
+        return _to_broker(chosen, where, domain, output, named=bool(numbers))
     with open_desk(home) as desk:
         return show_taken(desk, desk.replay(chosen), home, output)
 
 
 def _to_broker(
-    chosen: Sequence[int], where: Where, domain: str, output: Output, *, strict: bool
+    chosen: Sequence[int], where: Where, domain: str, output: Output, *, named: bool
 ) -> int:
     """Publish to upstream's topics; what becomes of it, the engine says later.
 
-    What belongs on no topic is left, and counted; where `strict`, it stops all of it. A crash
-    before the mark leaves them to be published once more, which has no second effect.
+    What has no topic or came from somebody who may not say it is left, and counted; where it was
+    `named`, the first stops all of it and the second is published. A crash before the mark leaves
+    them to be published once more, which has no second effect.
     """
     at, topology = where.connection(OPERATOR), where.topology()
     with (
         closing(RejectedLog(at, topology)) as log,
         closing(Publisher(at, topology, domain)) as publisher,
     ):
-        events = {number: _one(log, number).published for number in dict.fromkeys(chosen)}
-        if not strict:
-            events = {n: event for n, event in events.items() if publisher.carries(event)}
-        publisher.publish(list(events.values()))
-        log.mark_replayed(list(events))
-    left = len(set(chosen)) - len(events)
-    answer_object({"published": len(events), "left_without_topic": left}, output)
+        events = {number: _one(log, number) for number in dict.fromkeys(chosen)}
+        meant = {n: e for n, e in events.items() if named or not _forbidden(e)}
+        placed = _placed(publisher, meant, named=named)
+        publisher.put([(topic, meant[number].published) for number, topic in placed.items()])
+        if placed:
+            log.mark_replayed(list(placed))
+    counts = {
+        "published": len(placed),
+        "left_without_topic": len(meant) - len(placed),
+        "left_not_authorised": len(events) - len(meant),
+    }
+    answer_object(counts, output)
     return Exit.DONE
+
+
+def _forbidden(event: RejectedEvent) -> bool:
+    """Whether who published an event may not say it: once more would be the same."""
+    return event.rejection == Rejection.NOT_AUTHORISED
+
+
+def _placed(
+    publisher: Publisher, events: Mapping[int, RejectedEvent], *, named: bool
+) -> Mapping[int, str]:
+    """Return the topic of each event that has one; of events that were `named`, each must."""
+    found: dict[int, str] = {}
+    left: list[str] = []
+    for number, event in events.items():
+        try:
+            found[number] = publisher.topic_again(event)
+        except (NoTopicError, TopologyError) as error:
+            if named:
+                raise
+            left.append(f"{number}: {error}")
+    if left:
+        tell(f"left without a topic: {len(left)}, the first of them {left[0]}")
+    return found

@@ -7,6 +7,7 @@ Play a workload on an embedded ledger, archive it, verify it, and say how it wen
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def through_the_loop(
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
         # 2. Archive.
         started = time.perf_counter()
-        Archiver(folder.archive).seal(ledger)
+        with closing(Archiver(folder.archive)) as archiver:
+            archiver.seal(ledger)
     archive_seconds = time.perf_counter() - started
     # 3. Verify.
     started = time.perf_counter()

@@ -9,8 +9,10 @@ import os
 import socket
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Literal, Protocol
 
-from cyclopts import App
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from structlog.typing import FilteringBoundLogger
 
 from analytics.archive import SEGMENT_RECORDS
@@ -22,15 +24,16 @@ from compose.installation import HERE, Where
 from compose.live_trace import LIVE_DAYS, live_workload
 from compose.places import DEFAULT_HOME, RunFolder
 from compose.serve_slurm import serve_slurm
-from engine.policies import BY_NAME, POOL
-from schemas.errors import WorldError
+from engine.policies import BY_NAME
+from schemas.errors import InternalError
 from streams.intake.batched import BatchedIntake
+from streams.intake.lost import end_process
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ANYBODY, ARCHIVER, ENGINE, INTAKE
 from streams.live.pace import parse_pace
 from streams.live.player_ends import PlayerSettings, run_player
 from streams.live.ports import SystemClock
-from streams.live.process import json_log, told_to_stop
+from streams.live.process import end_told, json_log, told_to_stop
 from streams.live.running import EngineSettings, run_engine
 from streams.live.vitals import Vitals
 
@@ -41,11 +44,36 @@ serve = App(name="serve", help="The long-running processes on a broker, one each
 serve.command(serve_slurm, name="slurm")
 
 
+PolicyName = Literal["pool", "fenced"]
+"""The policies that come with the project, as one asks for them."""
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
 class Host(StrEnum):
     """What carries intake's reducer; both give the same."""
 
     FAUST = "faust"
     BATCHED = "batched"
+
+
+class Intake(Protocol):
+    """What either host says of itself."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group gave it partitions, and the broker answers."""
+        ...
+
+    @property
+    def taken(self) -> int:
+        """How many records it took in."""
+        ...
+
+    @property
+    def expired(self) -> int:
+        """How many offsets were gone for their age before they were read."""
+        ...
 
 
 @serve.command(name="intake")
@@ -77,26 +105,31 @@ def serve_intake(
 
 def _batched(where: Where, vitals: Vitals, log: FilteringBoundLogger) -> int:
     with told_to_stop() as told:
-        intake = BatchedIntake(where.connection(INTAKE), where.topology())
+        intake = BatchedIntake(where.connection(INTAKE), where.topology(), log=log)
         log.info("taking in")
 
         def stop() -> bool:
-            vitals.touch(ready=True, taken_events=intake.taken)
+            _touch(vitals, intake)
             return told.is_set()
 
-        intake.run(stop)
+        try:
+            intake.run(stop)
+        except InternalError:
+            end_process("a bug of its own")
     return intake.taken
 
 
 def _faust(where: Where, vitals: Vitals, log: FilteringBoundLogger) -> int:
     from streams.intake.faust_host import FaustIntake  # noqa: PLC0415  # Faust loads for seconds
 
-    intake = FaustIntake(where.connection(INTAKE), where.topology())
+    intake = FaustIntake(where.connection(INTAKE), where.topology(), log=log)
     log.info("taking in")
-    intake.run(
-        lambda: vitals.touch(ready=True, taken_events=intake.taken)
-    )  # it hears signals itself
+    intake.run(lambda: _touch(vitals, intake))  # it hears signals itself
     return intake.taken
+
+
+def _touch(vitals: Vitals, intake: Intake) -> None:
+    vitals.touch(ready=intake.ready, taken_events=intake.taken, expired_offsets=intake.expired)
 
 
 @serve.command(name="engine")
@@ -105,9 +138,9 @@ def serve_engine(  # noqa: PLR0913  # its options
     where: Where = HERE,
     owner: str = "",
     home: Path = SERVED,
-    policy: str = POOL.name,
+    policy: PolicyName = "pool",
     activate: bool = False,
-    snapshot_every: int = 50_000,
+    snapshot_every: Count = 50_000,
     health_port: HealthPortNumber = None,
     pace: str = "",
 ) -> None:
@@ -122,7 +155,7 @@ def serve_engine(  # noqa: PLR0913  # its options
     home
         the folder for its snapshots; it may be lost, and may be shared with the other engines.
     policy
-        what the first leader of an empty ledger puts in force: pool or fenced.
+        what the first leader of an empty ledger puts in force.
     activate
         put the policy, and this build's rules, in force also where others are.
     snapshot_every
@@ -153,7 +186,7 @@ def serve_player(
     pace: str,
     where: Where = HERE,
     days: Days = LIVE_DAYS,
-    hours: int | None = None,
+    hours: Count | None = None,
     domain: str = ANYBODY.name,
     health_port: HealthPortNumber = None,
 ) -> None:
@@ -189,7 +222,7 @@ def serve_archive(
     *,
     where: Where = HERE,
     home: Path = SERVED,
-    segment_records: int = SEGMENT_RECORDS,
+    segment_records: Count = SEGMENT_RECORDS,
     seal: bool = False,
     health_port: HealthPortNumber = None,
 ) -> None:
@@ -218,9 +251,5 @@ def serve_archive(
     def open_ledger() -> KafkaReader:
         return KafkaReader(at, topology, ARCHIVER)
 
-    with told_to_stop() as stop, health_shown(vitals, health_port):
-        try:
-            ArchiveService(told, open_ledger, vitals, log).run(stop.is_set, clock)
-        except WorldError as error:
-            log.error("stopped", error=str(error))  # noqa: TRY400  # a sentence, and no trace
-            raise
+    with told_to_stop() as stop, health_shown(vitals, health_port), end_told(log):
+        ArchiveService(told, open_ledger, vitals, log).run(stop.is_set, clock)

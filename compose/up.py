@@ -23,7 +23,7 @@ from compose.answers import answer_object, tell
 from compose.arguments import Days, OneIn, Shown
 from compose.broker.layout import OPERATOR, new_layout, saved
 from compose.broker.making import make_broker
-from compose.broker.nodes import start, stop
+from compose.broker.nodes import pid_of, start, stop
 from compose.crew import Crew, Member
 from compose.exits import Exit, UsageError
 from compose.installation import HERE, Where
@@ -33,8 +33,10 @@ from compose.live_view import leader_of, standing, view
 from compose.places import RunFolder
 from compose.serve import SERVED
 from schemas.codec import decode_record
+from schemas.errors import WorldError
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
+from streams.kafka.plan import Action
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import Topology
 from streams.live.pace import Pace
@@ -47,6 +49,10 @@ _LOOK_S = 0.2
 _SHOWN = 16
 _SETTLE_MS = 8_000
 """From when processes are started until virtual time begins to pass: they are there by then."""
+
+
+class TopicsDifferError(WorldError):
+    """The topics of a broker are not what is declared, and cannot be made so from here."""
 
 
 @Parameter(name="*")
@@ -97,15 +103,13 @@ def up(  # noqa: PLR0913  # its options
     resume
         go on with the run that is there.
     """
-    if not resume:
-        _empty(home, keep_broker=bool(where.bootstrap))
     workload = live_workload(play.days, play.hours)
-    with told_to_stop() as told, _broker(where, home, port, tls=tls) as here:
-        at, topology = here.connection(OPERATOR), here.topology()
-        Admin(at).apply(topology)
-        pace = Pace(
-            _reached(at, topology, workload.start_ms, resume=resume), _soon_ms(), play.speed
-        )
+    with told_to_stop() as told, _broker(where, home, port, tls=tls, resume=resume) as here:
+        at = here.connection(OPERATOR)
+        topology, reached_ms = _made_ready(here, at, workload.start_ms, resume=resume)
+        if not resume:
+            _empty(home)  # not before: of a run that may not be, the folder is somebody's
+        pace = Pace(reached_ms, _soon_ms(), play.speed)
         with Crew(_members(here, home, pace, play), home / "logs") as crew:
             crew.start("intake", ENGINES[0], "archive", "player")
             _await_leader(crew, told.is_set)
@@ -124,11 +128,26 @@ def up(  # noqa: PLR0913  # its options
     return Exit.DONE if proved.sound else Exit.DIVERGED
 
 
-def _empty(home: Path, *, keep_broker: bool) -> None:
-    """Remove what an earlier run left."""
-    for name in ("logs", "snapshots") if keep_broker else ("logs", "snapshots", "broker"):
+def _empty(home: Path) -> None:
+    """Remove what an earlier run left, but for its broker."""
+    for name in ("logs", "snapshots"):
         shutil.rmtree(home / name, ignore_errors=True)
     RunFolder(home).emptied()
+
+
+def _remove_earlier(home: Path) -> None:
+    """Remove an earlier run with its broker. Raises `UsageError` where a node of that runs."""
+    folder = home / "broker"
+    layout = saved(folder)
+    running = [pid for node in layout.nodes if (pid := pid_of(folder, node))] if layout else []
+    if running:
+        msg = (
+            f"the broker in {folder} runs (process {running[0]}), and an earlier run may use it: "
+            f"end that, or singlepool broker down --home {folder}; --resume goes on with it"
+        )
+        raise UsageError(msg)
+    shutil.rmtree(folder, ignore_errors=True)
+    _empty(home)
 
 
 def _for(proved: Proof, output: Output) -> dict[str, object]:
@@ -141,8 +160,11 @@ def _for(proved: Proof, output: Output) -> dict[str, object]:
 
 
 @contextmanager
-def _broker(where: Where, home: Path, port: int, *, tls: bool) -> Generator[Where]:
-    """Name a broker that runs: the one that was named, or one that is started for the run."""
+def _broker(where: Where, home: Path, port: int, *, tls: bool, resume: bool) -> Generator[Where]:
+    """Name a broker that runs: the one that was named, or one that is started for the run.
+
+    One that is started is of this run alone: without `resume` nothing of an earlier one is left.
+    """
     if where.bootstrap:
         if tls:
             msg = (
@@ -151,6 +173,8 @@ def _broker(where: Where, home: Path, port: int, *, tls: bool) -> Generator[Wher
             raise UsageError(msg)
         yield where
         return
+    if not resume:
+        _remove_earlier(home)
     folder = home / "broker"
     layout = saved(folder) or make_broker(folder, new_layout(1, port, tls=tls), where.domains)
     if layout.tls != tls:
@@ -162,6 +186,33 @@ def _broker(where: Where, home: Path, port: int, *, tls: bool) -> Generator[Wher
         yield replace(where, broker=folder)
     finally:
         stop(folder, layout.nodes)
+
+
+def _made_ready(
+    here: Where, at: Connection, start_ms: int, *, resume: bool
+) -> tuple[Topology, int]:
+    """Make the topics what is declared, in the replication that the ledger has there.
+
+    Return them and the virtual time that the ledger has reached. Where it may not be played, or
+    where what is left is a human's to do, it raises before anything is changed.
+    """
+    admin = Admin(at)
+    found = admin.found()
+    topology = here.topology_as_found(found)
+    if any(topic.name == topology.ledger.name for topic in found):
+        start_ms = _reached(at, topology, start_ms, resume=resume)
+    plan = admin.plan(topology)
+    left = plan if plan.by_hand else admin.apply(topology)
+    if not left.done:
+        steps = [step for step in left.steps if step.action is not Action.LEAVE]
+        first = next((step for step in steps if step.action is Action.BY_HAND), steps[0])
+        msg = (
+            f"topics at {at.bootstrap} are not what is declared: {first.setting} of "
+            f"{first.topic} is {first.found or 'none'} and not {first.wanted or 'none'} "
+            f"({first.action}); singlepool topics plan shows all, or take another --prefix"
+        )
+        raise TopicsDifferError(msg)
+    return topology, start_ms
 
 
 def _reached(at: Connection, topology: Topology, start_ms: int, *, resume: bool) -> int:
@@ -182,7 +233,7 @@ def _soon_ms() -> int:
 
 
 def _members(where: Where, home: Path, pace: Pace, play: Play) -> Sequence[Member]:
-    at = ["--broker", str(where.broker), "--prefix", where.prefix, "--health-port", "0"]
+    at = ["--broker", str(where.broker_folder), "--prefix", where.prefix, "--health-port", "0"]
     if where.bootstrap:
         at += ["--bootstrap", where.bootstrap]
     if where.certificates is not None:
@@ -203,7 +254,8 @@ def _members(where: Where, home: Path, pace: Pace, play: Play) -> Sequence[Membe
 
 
 def _await_leader(crew: Crew, stop: Callable[[], bool]) -> None:
-    """Let the engine lead before there is a standby: two that start at once fence each other."""
+    """Let the engine lead before there is a standby: people look for the leader under its name."""
+    tell(f"waiting until {ENGINES[0]} leads; its log is {crew.log(ENGINES[0])}")
     while not (stop() or leader_of(crew, ENGINES)):
         crew.look()
         time.sleep(_LOOK_S)

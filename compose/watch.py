@@ -3,7 +3,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from analytics.subjects import subjects
 from analytics.tables import Grid, Output, render
 from compose.answers import answer
 from compose.arguments import Shown, Since
+from compose.broker.layout import OPERATOR
 from compose.exits import UsageError
 from compose.folding import archived
 from compose.installation import HERE, Where
@@ -28,6 +29,7 @@ from schemas.records import Record
 from streams.kafka.lag import lags
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import READER
+from streams.live.announced import newest
 from streams.live.process import told_to_stop
 
 _COLUMNS = ("position", "recorded_at", "type", "job", "node", "event")
@@ -68,7 +70,7 @@ def tail(
         msg = "one JSON array has an end, and --follow has none: ask for --output ndjson"
         raise UsageError(msg)
 
-    def chosen(datas: Sequence[bytes]) -> list[_Row]:
+    def chosen(datas: Iterable[bytes]) -> list[_Row]:
         records = (decode_record(data) for data in datas)
         rows = (_row(record) for record in records if record is not None)
         return [row for row in rows if job in {"", row[3]} and kind in row[2]]
@@ -76,7 +78,7 @@ def tail(
     with told_to_stop() as told, KafkaReader(where.connection(READER), where.topology()) as ledger:
         start = _start(ledger, since, lines, filtered=bool(job or kind))
         if not follow:
-            answer(_grid(chosen(list(scan(ledger, start))), output), output)
+            answer(_grid(chosen(scan(ledger, start)), output), output)
             return
         write = _writer(output)
         for datas in ledger_tail(ledger, start, told.is_set):
@@ -155,6 +157,8 @@ def _lines(rows: Sequence[_Row]) -> Iterator[str]:
 def lag(*, where: Where = HERE, home: Path = SERVED, output: Shown = Output.TABLE) -> None:
     """Show who is how far: intake and engine by partition, archive and snapshots by position.
 
+    On a secured broker it takes the operator's certificate, as doctor and rejected do.
+
     Example: singlepool lag --output json
 
     Parameters
@@ -166,12 +170,23 @@ def lag(*, where: Where = HERE, home: Path = SERVED, output: Shown = Output.TABL
 
 
 def lag_grid(where: Where, home: Path) -> Grid:
-    """Return a row for each consumer and what it consumes."""
-    found = lags(where.connection(READER), where.topology())
+    """Return a row for each consumer and what it consumes.
+
+    It asks as the operator: nobody else may see upstream's topics, what was accepted, and where
+    intake's group is.
+    """
+    at, topology = where.connection(OPERATOR), where.topology()
+    kept = newest(at, topology)
+    # These before the ledger's head, which goes on meanwhile: nobody is ahead of it.
+    followers = {
+        "archiver": archived(RunFolder(home).archive),
+        "snapshots": kept.position if kept else 0,
+    }
+    found = lags(at, topology)
     rows: list[tuple[object, ...]] = [
         (r.consumer, r.what, r.partition, r.position, r.end, r.lag) for r in found.rows
     ]
-    position = archived(RunFolder(home).archive)
-    rows.append(("archiver", "ledger records", None, position, found.head, found.head - position))
+    for name, position in followers.items():
+        rows.append((name, "ledger records", None, position, found.head, found.head - position))
     columns = ("consumer", "what", "partition", "position", "end", "lag")
     return Grid(columns, tuple(rows), "who is how far")

@@ -12,6 +12,7 @@ in `tests/streams/ledger_contract.py` holds every carrier to it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Protocol
 
@@ -78,7 +79,10 @@ class Lease(Struct, frozen=True):
 
 
 class RejectedEvent(Struct, frozen=True):
-    """An event that was refused, kept with all it carried, to be replayed after a fix."""
+    """An event that was refused, kept with all it carried, to be replayed after a fix.
+
+    `topic` is that of upstream which it came by, where there are topics and it is known.
+    """
 
     published: Published
     rejection: str
@@ -86,6 +90,7 @@ class RejectedEvent(Struct, frozen=True):
     value: str
     rule: str
     recorded_ms: int
+    topic: str = ""
 
 
 class Batch(Struct, frozen=True):
@@ -191,10 +196,19 @@ class RejectedStore(Protocol):
 
 
 class Snapshot(Struct, frozen=True):
-    """A state as bytes, and the position it is of: the number of records folded into it."""
+    """A state as bytes, and the position it is of: the number of records folded into it.
+
+    `last_sum` is the sum of the last of these records: it tells a snapshot of another ledger.
+    """
 
     position: int
     data: bytes
+    last_sum: bytes
+
+
+def sum_of(record: bytes) -> bytes:
+    """Return the SHA-256 of a record; of no bytes where there is no last record yet."""
+    return sha256(record).digest()
 
 
 class SnapshotStore(Protocol):

@@ -8,8 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from engine.evolve import advance
 from engine.rules import CURRENT_RULES
@@ -20,6 +18,7 @@ from schemas.ids import JobId
 from schemas.ledger import Batch, NoSuchRejectedError, RejectedEvent, scan
 from schemas.records import Published
 from streams.build import fingerprint
+from streams.closing import Closing
 from streams.embedded import EmbeddedLedger
 from streams.host import Host, rejected_event
 from streams.intake import take_in
@@ -38,7 +37,7 @@ class Taken:
     head: int
 
 
-class Desk:
+class Desk(Closing):
     """One engine on one ledger file. Use as a context manager."""
 
     def __init__(self, path: Path, policy: Policy) -> None:
@@ -63,16 +62,7 @@ class Desk:
     def _now_ms(self) -> int:
         return max(time.time_ns() // 1_000_000, self.state.now_ms)
 
-    def __enter__(self) -> Self:
-        """Return the desk itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
 

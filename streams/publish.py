@@ -6,8 +6,9 @@ One JSON object a line (NDJSON), or one JSON array of them:
     {"ce_type": "singlepool.job.submitted.v1", "ce_source": "jobs.acme", "data": {"job": {...}}}
 
 `data` is the event in protobuf's JSON form; `payload`, instead of it, its bytes in base64. The
-other CloudEvents attributes may be given. Reading checks everything that intake would, so a dry run
-is to read and publish nothing. Every wrong line is named, not only the first.
+other CloudEvents attributes may be given. Reading checks everything that intake would under the
+rules that it is given, so a dry run is to read and publish nothing. Every wrong line is named, not
+only the first.
 """
 
 import re

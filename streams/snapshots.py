@@ -3,7 +3,8 @@
 
 A file is written aside, synced and renamed, and the folder synced after it: so a name that is there
 stands for a whole snapshot, and one that `put` returned from survives a power cut. It begins with
-the SHA-256 of its content; one that was damaged later is passed over for an older one.
+the SHA-256 of the rest, which is the sum of the last record and then the state; one that was
+damaged later is passed over for an older one.
 """
 
 import os
@@ -39,8 +40,9 @@ class SnapshotFolder:
             for left in self._folder.glob(f"*{_ASIDE}"):
                 left.unlink()  # half written when an earlier process died
             with aside.open("wb") as file:
-                file.write(sha256(snapshot.data).digest())
-                file.write(snapshot.data)
+                content = snapshot.last_sum + snapshot.data
+                file.write(sha256(content).digest())
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
@@ -50,9 +52,9 @@ class SnapshotFolder:
         """Return the newest sound snapshot, of at most `position` where one is given."""
         for found in reversed(self.positions()):
             if position is None or found <= position:
-                data = self._sound(found)
-                if data is not None:
-                    return Snapshot(found, data)
+                content = self._sound(found)
+                if content is not None:
+                    return Snapshot(found, content[_SUM_BYTES:], content[:_SUM_BYTES])
         return None
 
     def positions(self) -> Sequence[int]:
@@ -74,8 +76,8 @@ class SnapshotFolder:
             stored = self._path(position).read_bytes()
         except OSError:
             return None
-        told, data = stored[:_SUM_BYTES], stored[_SUM_BYTES:]
-        return data if sha256(data).digest() == told else None
+        told, content = stored[:_SUM_BYTES], stored[_SUM_BYTES:]
+        return content if sha256(content).digest() == told else None
 
     def _sync_folder(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)

@@ -73,8 +73,9 @@ _OWN: Mapping[str, Fact] = MappingProxyType(
             "possible; the engine's fold recognises them",
         ),
         TOPOLOGY.rejected.name: Fact(
-            "Every event that was refused, whole, with the field, its value and the rule. "
-            "`singlepool rejected list|show|replay` reads it.",
+            "Every event that was refused, whole, with the field, its value, the rule and the "
+            "topic that it came by. `singlepool rejected list|show|replay` reads it, and publishes "
+            "to that topic again.",
             "internal; the published bytes and attributes are kept in it byte by byte",
             "none",
             "possible: the same refusal may come twice",

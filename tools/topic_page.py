@@ -61,7 +61,8 @@ is kept as data.
 are written in transactions, and an aborted one must not be seen.
 
 **Retention.** A topic of upstream is a way in, not an archive: what was accepted is in the ledger,
-for ever, and what was refused in `rejected.events`, whole.
+for ever, and what was refused in `rejected.events`, whole. A topic that keeps the last record of
+each key closes its segments after 10 minutes or 64 MiB, so that earlier records go soon after.
 
 ## How the contract changes
 

@@ -9,7 +9,7 @@ before it was reported delivered. The same record gives the same event, so twice
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from msgspec import Struct, structs
 
 from schemas.catalogue import Family
@@ -18,34 +18,18 @@ from schemas.records import Published
 from streams.adapters.slurm import adapt
 from streams.adapters.slurm_demand import Demand
 from streams.intake import Refused
-from streams.intake.outbox import Outbox
-from streams.kafka.connection import Connection, is_one_of
+from streams.intake.outbox import LEAVE_S, Outbox
+from streams.kafka.connection import Connection
+from streams.kafka.membership import commit, leave, stays
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import Topology
 
 BATCH = 500
 _POLL_S = 0.2
-_STALE = frozenset(
-    (
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-    )
-)
-"""Of a commit: the group went on without us, and whoever has the partition reads again."""
-
-_OURS = frozenset(
-    (
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    )
-)
-"""Errors that stay until somebody changes the installation."""
 
 
 class SlurmLostError(WorldError):
-    """Slurm's topic cannot be read, or not accounted for; whoever comes next reads again."""
+    """Slurm's topic cannot be read; whoever comes next reads again."""
 
 
 class SlurmEnds(Struct, frozen=True):
@@ -96,7 +80,8 @@ class SlurmHost:
     def run(self, stop: Callable[[], bool]) -> None:
         """Carry until `stop()` is true.
 
-        Raises `SlurmLostError`, `NotPublishedError` or `UndeliveredError`; nothing is lost by it.
+        Raises `SlurmLostError`, `NotPublishedError`, `UndeliveredError` or `NotCommittedError`;
+        nothing is lost by it.
         """
         try:
             while not stop():
@@ -127,7 +112,7 @@ class SlurmHost:
 
     def close(self) -> None:
         """Leave the group and the broker."""
-        self._consumer.close()
+        leave(self._consumer, LEAVE_S)
         self._publisher.close()
 
     def _take(self, most: int) -> Sequence[Message]:
@@ -136,7 +121,7 @@ class SlurmHost:
             error = message.error()
             if error is None:
                 found.append(message)
-            elif error.fatal() or error.code() in _OURS:
+            elif stays(error):
                 msg = f"{self._topic} cannot be read: {error}"
                 raise SlurmLostError(msg)
         return found
@@ -144,13 +129,7 @@ class SlurmHost:
     def _commit(self, records: Sequence[Message]) -> None:
         ends = {record.partition(): record.offset() for record in records}
         done = [TopicPartition(self._topic, p or 0, (at or 0) + 1) for p, at in ends.items()]
-        try:
-            self._consumer.commit(offsets=done, asynchronous=False)
-        except KafkaException as error:
-            if is_one_of(error, _STALE):
-                return
-            msg = f"{self._topic}: offsets were not committed: {error}"
-            raise SlurmLostError(msg) from error
+        commit(self._consumer, done, LEAVE_S)
 
 
 def _bytes(record: Message) -> bytes:

@@ -7,12 +7,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from operator import ne
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from msgspec import msgpack
 
 from schemas.ledger import CorruptLedgerError, PositionError, RejectedEvent
+from streams.closing import Closing
 from streams.embedded.file import open_to_read, telling
 
 _LOOK_MS = 5
@@ -28,7 +27,7 @@ WHERE number >= ? AND number NOT IN (SELECT number FROM replayed) ORDER BY numbe
 _decode_rejected = msgpack.Decoder(RejectedEvent).decode
 
 
-class FileReader:
+class FileReader(Closing):
     """What reads a ledger through an open connection, whatever else that may do."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
@@ -39,19 +38,6 @@ class FileReader:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    def __enter__(self) -> Self:
-        """Return the ledger itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     def head(self) -> int:
         """Return how many records are committed."""

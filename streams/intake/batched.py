@@ -9,26 +9,24 @@ that leaves a transaction open must not be able to hide everybody else's records
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from structlog.typing import FilteringBoundLogger
 
-from schemas.errors import WorldError
-from streams.intake.cells import decode_cell
+from streams.intake.bounds import Bounds
 from streams.intake.ends import Ends
 from streams.intake.fold_rules import FOLD, FoldRules
+from streams.intake.kept import kept_cells
+from streams.intake.lost import IntakeLostError, pass_over
 from streams.intake.outbox import LEAVE_S, Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
-from streams.kafka.connection import Connection, is_one_of
+from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers
+from streams.kafka.membership import commit, leave, send_commit
 from streams.kafka.topics import INTAKE, Topology
 
 BATCH = 2_000
@@ -37,9 +35,18 @@ _POLL_S = 0.1
 _ASK_S = 5.0
 _MS = 1_000
 
-
-class IntakeLostError(WorldError):
-    """The broker failed in a way that the client does not mend by itself."""
+_READING: dict[str, str | int | bool] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,  # an end may lie behind markers, which are no records
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_uncommitted",
+    "session.timeout.ms": int(SESSION_S * _MS),
+    "partition.assignment.strategy": "cooperative-sticky",
+    "queued.min.messages": 20_000,
+    "fetch.message.max.bytes": 4 * 1_048_576,
+}
+"""What its consumer is told, its group aside."""
 
 
 class BatchedIntake:
@@ -52,6 +59,7 @@ class BatchedIntake:
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         fold: FoldRules = FOLD,
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         """Join the group; partitions come with the first steps."""
         self._connection = connection
@@ -61,6 +69,7 @@ class BatchedIntake:
         self._worker = Worker(topology.rules, fold)
         self._outbox = Outbox(connection, topology)
         self._broker_ends = Ends(connection)
+        self._bounds = Bounds(self._broker_ends, self._worker, log or structlog.get_logger())
         self._next: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
@@ -69,21 +78,10 @@ class BatchedIntake:
         self._told: Callable[[], bool] = lambda: False
         self._leaving = False
         self._lost = False
+        self._answered = False
         self.taken = 0
         self._consumer = Consumer(
-            connection.settings()
-            | {
-                "group.id": topology.group(INTAKE),
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,  # an end may lie behind markers, which are no records
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_uncommitted",
-                "session.timeout.ms": int(SESSION_S * _MS),
-                "partition.assignment.strategy": "cooperative-sticky",
-                "queued.min.messages": 20_000,
-                "fetch.message.max.bytes": 4 * 1_048_576,
-            }
+            connection.settings() | _READING | {"group.id": topology.group(INTAKE)}
         )
         self._consumer.subscribe(
             [topic.name for topic in topology.upstream],
@@ -92,11 +90,22 @@ class BatchedIntake:
             on_lost=self._on_lost,
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether the group gave it partitions, and the broker answered when last asked."""
+        return self._answered and bool(self._worker.places)
+
+    @property
+    def expired(self) -> int:
+        """How many offsets were gone for their age before they were read."""
+        return self._bounds.expired
+
     def run(self, stop: Callable[[], bool]) -> None:
         """Take in until `stop()` is true, then give everything back in good order.
 
-        Raises `UndeliveredError` or `IntakeLostError`, also where no broker answers within
-        `LEAVE_S` of being told; what was not settled then is read again by whoever comes next.
+        Raises `UndeliveredError`, `NotCommittedError` or `IntakeLostError`, also where no broker
+        answers within `LEAVE_S` of being told; what was not settled then is read again by whoever
+        comes next. So it is where intake fails by a bug of its own, an `InternalError`.
         """
         self._told = stop
         gc.collect()
@@ -118,27 +127,33 @@ class BatchedIntake:
         """Take in up to so many records; return how many came, with the ends that were met."""
         batch = self._consumer.consume(most, _POLL_S)
         now_ms = self._now_ms()
-        for message in batch:
-            self._take(message, now_ms)
-        self._outbox.serve()
+        with self._whole():
+            for message in batch:
+                self._take(message, now_ms)
+            self._outbox.serve()
         return len(batch)
 
     def checkpoint(self) -> None:
         """Settle, keep and commit, in the order that `streams.intake.worker` gives."""
-        cells = self._worker.changed()
-        self._lost = True  # unless all of it succeeds: no later one may commit what this one left
-        self._outbox.settle(self._told)
-        for cell in cells:
-            self._outbox.keep(cell.key, cell.data, cell.partition)
-        self._outbox.settle(self._told)
-        self._commit()
-        self._lost = False
+        with self._whole():
+            self._keep()
+            due = self._due()
+            if due:
+                done = commit(self._consumer, due, LEAVE_S)
+                self._committed.update({(t.topic, t.partition): t.offset for t in done})
         self._checkpoint_at = time.monotonic() + CHECKPOINT_S
 
     def close(self) -> None:
         """Leave the group. What is not settled is not committed."""
         self._leaving = True
-        self._consumer.close()
+        leave(self._consumer, LEAVE_S)
+
+    @contextmanager
+    def _whole(self) -> Generator[None]:
+        """Do what has to succeed as a whole: no later checkpoint keeps or commits half of it."""
+        self._lost = True
+        yield
+        self._lost = False
 
     # --- records --------------------------------------------------------------------------------
 
@@ -149,10 +164,11 @@ class BatchedIntake:
             if error.code() == _AT_END:
                 self._ends[place] = _number(offset)
             else:
-                _judge(error)
+                pass_over(error)
             return
         if not self._worker.owns(place) or _number(offset) < self._next.get(place, 0):
             return  # fetched before a rebalance, and no longer or once more ours
+        self._bounds.make_sure(place)
         headers = cast("Headers | None", message.headers())
         record = (_number(offset), message.timestamp()[1], headers, message.value())
         for output in self._worker.take(place, record, now_ms):
@@ -167,36 +183,37 @@ class BatchedIntake:
             return
         self._asked_at = now
         # Where no broker answers, it is nobody's silence.
-        for place, end in self._broker_ends.of(self._worker.places).items():
+        ends = self._broker_ends.of(self._worker.places)
+        self._answered = bool(ends)
+        for place, end in ends.items():
             known = self._next.get(place, self._committed.get(place, 0))
             if max(known, self._ends.get(place, 0)) >= end:
                 now_ms = self._now_ms()
-                for output in self._worker.quiet(place, now_ms):
-                    self._outbox.send(output, now_ms)
+                with self._whole():
+                    for output in self._worker.quiet(place, now_ms):
+                        self._outbox.send(output, now_ms)
 
-    def _commit(self) -> None:
-        due = [
+    def _keep(self) -> None:
+        cells = self._worker.changed()
+        self._outbox.settle(self._told)
+        for cell in cells:
+            self._outbox.keep(cell.key, cell.data, cell.partition)
+        self._outbox.settle(self._told)
+
+    def _due(self) -> Sequence[TopicPartition]:
+        return [
             TopicPartition(*place, offset)
             for place, offset in self._next.items()
             if self._worker.owns(place) and self._committed.get(place) != offset
         ]
-        if not due:
-            return
-        try:
-            done = self._consumer.commit(offsets=due, asynchronous=False)
-        except KafkaException as error:
-            if is_one_of(error, _STALE):
-                return  # the group went on without us: whoever owns them reads again
-            msg = f"offsets were not committed: {error}"
-            raise IntakeLostError(msg) from error
-        self._committed.update({(t.topic, t.partition): t.offset for t in done or ()})
 
     # --- partitions come and go -----------------------------------------------------------------
 
     def _on_assign(self, _: Consumer, assigned: Sequence[TopicPartition]) -> None:
         if self._leaving:
             return  # whoever stays gets them next
-        kept = self._kept(sorted({place.partition for place in assigned}))
+        partitions = sorted({place.partition for place in assigned})
+        kept = kept_cells(self._connection, self._topology, partitions)
         try:
             committed = self._consumer.committed(list(assigned), timeout=_ASK_S)
         except KafkaException as error:
@@ -208,10 +225,14 @@ class BatchedIntake:
             self._next.pop(place, None)
             self._ends.pop(place, None)
             self._committed[place] = max(found.offset, 0)
+        self._answered = True
+        self._bounds.look({(t.topic, t.partition): t.offset for t in committed})
 
     def _on_revoke(self, _: Consumer, revoked: Sequence[TopicPartition]) -> None:
-        if not self._lost:
-            self.checkpoint()
+        if not (self._lost or self._leaving):
+            with self._whole():
+                self._keep()
+                send_commit(self._consumer, self._due())
         self._forget(revoked)
 
     def _on_lost(self, _: Consumer, lost: Sequence[TopicPartition]) -> None:
@@ -223,94 +244,10 @@ class BatchedIntake:
             self._worker.revoke((found.topic, found.partition))
             self._next.pop((found.topic, found.partition), None)
 
-    def _kept(self, partitions: Sequence[int]) -> dict[bytes, bytes]:
-        """Return the kept cells of these partitions.
-
-        Of one key it is the one that includes most, whatever came last: a worker that was taken for
-        dead may have written after its successor.
-        """
-        found: dict[bytes, bytes] = {}
-        for key, data in self._read_cells(partitions):
-            known = found.get(key)
-            if known is None or decode_cell(known).included <= decode_cell(data).included:
-                found[key] = data
-        return found
-
-    def _read_cells(self, partitions: Sequence[int]) -> list[tuple[bytes, bytes]]:
-        topic = self._topology.cells.name
-        reader = Consumer(
-            self._connection.settings()
-            | {"group.id": f"{self._topology.group(INTAKE)}.cells", "enable.auto.commit": False}
-        )
-        try:
-            ends = {
-                p: reader.get_watermark_offsets(TopicPartition(topic, p), timeout=_ASK_S)[1]
-                for p in partitions
-            }
-            return _read_to(reader, topic, {p: end for p, end in ends.items() if end})
-        except KafkaException as error:
-            msg = f"{topic} could not be read: {error}"
-            raise IntakeLostError(msg) from error
-        finally:
-            reader.close()
-
-
-def _read_to(reader: Consumer, topic: str, ends: dict[int, int]) -> list[tuple[bytes, bytes]]:
-    """Return key and value of each record up to the ends, as they were when asked.
-
-    Raises `IntakeLostError` where nothing comes for `LEAVE_S`.
-    """
-    found: list[tuple[bytes, bytes]] = []
-    if not ends:
-        return found
-    reader.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in ends])
-    came_at = time.monotonic()
-    while any(p.offset < ends[p.partition] for p in reader.position(_parts(topic, ends))):
-        batch = reader.consume(BATCH, _POLL_S)
-        if batch:
-            came_at = time.monotonic()
-        elif time.monotonic() > came_at + LEAVE_S:
-            msg = f"{topic} gives no records"
-            raise IntakeLostError(msg)
-        for message in batch:
-            error = message.error()
-            if error is not None:
-                _judge(error)
-                continue
-            key, data = message.key(), message.value()
-            if isinstance(key, bytes) and isinstance(data, bytes):
-                found.append((key, data))
-    return found
-
-
-def _parts(topic: str, ends: dict[int, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition) for partition in ends]
-
 
 def _number(value: int | None) -> int:
     """Return a record's partition or offset, which only an error's message lacks."""
     return -1 if value is None else value
 
 
-def _judge(error: KafkaError) -> None:
-    """Pass over what the client mends by itself. Raises `IntakeLostError` for the rest."""
-    if error.fatal() or error.code() in _OURS:
-        msg = f"intake cannot go on: {error}"
-        raise IntakeLostError(msg)
-
-
-_OURS = (
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-)
-"""Errors that stay until somebody changes the installation."""
-
 _AT_END = KafkaError._PARTITION_EOF  # noqa: SLF001  # the client's own name
-
-_STALE = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError._STATE,  # noqa: SLF001  # the client's own codes begin with _
-)

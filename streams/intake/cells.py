@@ -63,12 +63,16 @@ WindowKey = tuple[str, str, str, int]
 
 
 class Cell(Struct, array_like=True):
-    """A part of a partition's state: all records below offset `included` are in it."""
+    """A part of a partition's state: all records below offset `included` are in it.
+
+    `requests_bytes` is what gateways and windows take at the most when the cell is kept.
+    """
 
     included: int = 0
     nodes: dict[str, NodeWatch] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     windows: dict[WindowKey, Window] = field(default_factory=dict)
+    requests_bytes: int = 0
 
 
 def cell_of(entity: str) -> int:
@@ -92,3 +96,14 @@ def decode_cell(data: bytes) -> Cell:
     except (MsgpackDecodeError, ValidationError) as error:
         msg = f"{len(data)} bytes are not a cell of intake's state: {error}"
         raise DecodeError(msg) from error
+
+
+def later(known: bytes | None, data: bytes) -> bytes:
+    """Return which of two kept versions of a cell includes more; of the same, `data`.
+
+    Of one key that one counts, whatever was written last: a worker that was taken for dead may have
+    written after its successor. Raises `DecodeError`.
+    """
+    if known is None or decode_cell(known).included <= decode_cell(data).included:
+        return data
+    return known

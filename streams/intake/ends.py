@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where partitions end, by the broker's own word, asked of all at once.
+"""Where partitions begin and end, by the broker's own word, asked of all at once.
 
 Not by the consumer: on its connection each question stands behind a fetch that waits for records,
 half a second a partition, and meanwhile nothing is taken in.
@@ -8,31 +8,53 @@ half a second a partition, and meanwhile nothing is taken in.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.intake.worker import Place
-from streams.kafka.connection import Connection
+from streams.kafka.connection import Connection, reason_of
 
 _ASK_S = 1.0
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's
+_EARLIEST: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client's
+_LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 
 
 class Ends:
     """A connection for such questions."""
 
     def __init__(self, connection: Connection) -> None:
-        """Connect when first asked."""
-        self._client: Any = AdminClient(connection.settings())  # it types no answers
+        """Connect when asked."""
+        self._connection = connection
+        self._client: Any = None  # it types no answers
 
     def of(self, places: Sequence[Place]) -> Mapping[Place, int]:
-        """Return the offset after the last record of each; empty where the broker does not say."""
+        """Return the offset after the last record of each of which the broker says it."""
+        return self._ask(places, _LATEST)
+
+    def begins(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """Return the offset of the oldest record of each of which the broker says it."""
+        return self._ask(places, _EARLIEST)
+
+    def _ask(self, places: Sequence[Place], wanted: OffsetSpec) -> Mapping[Place, int]:
         if not places:
             return {}
-        asked = {TopicPartition(*place): _LATEST for place in places}
+        if self._client is None:
+            self._client = AdminClient(self._connection.settings())
+        asked = {TopicPartition(*place): wanted for place in places}
         answers = self._client.list_offsets(asked, request_timeout=_ASK_S)
-        try:
-            return {(at.topic, at.partition): told.result().offset for at, told in answers.items()}
-        except KafkaException:
-            return {}
+        found: dict[Place, int] = {}
+        for at, told in answers.items():
+            # One without a leader that answers has an error, or an offset below 0.
+            try:
+                found[at.topic, at.partition] = told.result().offset
+            except KafkaException as error:
+                if _is_refused(error):
+                    self._client = None  # it would ask the same leader again, for minutes
+        return {place: offset for place, offset in found.items() if offset >= 0}
+
+
+def _is_refused(error: KafkaException) -> bool:
+    """Whether a broker said it: this client knows a leader that is none, or its epoch is over."""
+    reason = reason_of(error)
+    return reason is not None and reason.code() > KafkaError.NO_ERROR

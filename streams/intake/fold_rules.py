@@ -10,7 +10,7 @@ class FoldRules(Struct, frozen=True):
     All workers of one installation must have the same. Time that jumps by more than `hole_ms` was
     not watched: with the period of the beats it must be less than `suspect_after_ms`. A window is
     told once its requests had `grace_ms` to arrive, told again while late ones come, and takes none
-    after `retain_ms`.
+    after `retain_ms`. A cell has `room_bytes` for windows, which is less than a record may hold.
     """
 
     suspect_after_ms: int = 30_000
@@ -20,6 +20,7 @@ class FoldRules(Struct, frozen=True):
     grace_ms: int = 10_000
     retain_ms: int = 300_000
     ahead_ms: int = 60_000
+    room_bytes: int = 1_000_000
     sweep_ms: int = 5_000
     forget_ms: int = 7 * 86_400_000
 

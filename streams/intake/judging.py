@@ -56,9 +56,8 @@ class Refused(Struct, frozen=True):
 
     def stored(self, recorded_ms: int) -> RejectedEvent:
         """Return the entry of a ledger's rejected store."""
-        return RejectedEvent(
-            self.published, self.rejection, self.field, self.value, self.rule, recorded_ms
-        )
+        wrong = (self.field, self.value, self.rule)
+        return RejectedEvent(self.published, self.rejection, *wrong, recorded_ms, self.topic)
 
 
 class TakenIn(Struct, frozen=True):

@@ -63,7 +63,7 @@ class Outbox:
         """Send what the reducer said: to the engine, or to those that were refused at `now_ms`."""
         if isinstance(output, Refused):
             kept = storable(output)
-            headers = refused_headers(kept.stored(now_ms), kept.topic)
+            headers = refused_headers(kept.stored(now_ms))
             self._produce(self._rejected, None, kept.published.payload, headers)
         else:
             headers = to_headers(output.published)

@@ -142,10 +142,10 @@ def _fold_request(
     cell = _open(state, served.gateway, offset)
     if cell is None:
         return ()
-    untimely = fold_request(cell, served, heard_ms, state.fold)
-    if untimely is None:
+    why = fold_request(cell, served, heard_ms, state.fold)
+    if why is None:
         return ()
-    wrong = ("served_ms", str(served.served_ms), untimely.rule)
+    wrong = (why.field, why.value, why.rule)
     return (Refused(judged.published, Rejection.INVALID_VALUE, *wrong, state.topic),)
 
 

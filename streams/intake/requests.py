@@ -7,6 +7,10 @@ with more requests replaces it; publishing one again changes nothing.
 
 Latencies are counted in buckets of at most 1/32 of their value; a percentile is the upper end of
 its bucket, so it is never too low, and at most 3.2 % too high.
+
+A cell must fit into a record of its topic, whatever upstream publishes. So it has room for so much:
+without, a request that would open a window is refused, and a latency that finds no bucket of its
+own in its window counts in the next higher one, which is none too low.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,44 +27,94 @@ _EXACT = 1 << (_MANTISSA_BITS + 1)
 _MEDIAN, _TAIL, _WHOLE = 50, 99, 100
 
 
-class Untimely(Struct, frozen=True):
-    """A request whose window is closed for good, or lies ahead: the rule that its time breaks."""
+_WINDOW_BYTES, _GATEWAY_BYTES, _BUCKET_BYTES = 80, 32, 8
+"""What one takes at the most as MessagePack, names aside."""
 
+
+class NotCounted(Struct, frozen=True):
+    """Why a request is not counted: the field, what it holds, and the rule that this breaks."""
+
+    field: str
+    value: str
     rule: str
 
 
 def fold_request(
     cell: Cell, served: RequestServed, clock_ms: int, rules: FoldRules
-) -> Untimely | None:
+) -> NotCounted | None:
     """Take in a request as of `clock_ms`, or return why it is not counted."""
     gateway = cell.gateways.get(served.gateway) or Gateway()
     if (served.boot, served.sequence) <= (gateway.boot, gateway.sequence):
         return None
     start_ms = served.served_ms - served.served_ms % rules.window_ms
     if served.served_ms > clock_ms + rules.ahead_ms:
-        return Untimely(f"must be at most {rules.ahead_ms} ms after it arrived, at {clock_ms}")
-    if start_ms + rules.window_ms + rules.retain_ms <= clock_ms:
-        return Untimely(
-            f"its window of {rules.window_ms} ms must not have closed more than "
-            f"{rules.retain_ms} ms before it arrived, at {clock_ms}"
+        return _untimely(
+            served, f"must be at most {rules.ahead_ms} ms after it arrived, at {clock_ms}"
         )
-    cell.gateways[served.gateway] = gateway
-    gateway.boot, gateway.sequence, gateway.noted_ms = served.boot, served.sequence, clock_ms
+    if start_ms + rules.window_ms + rules.retain_ms <= clock_ms:
+        return _untimely(
+            served,
+            f"its window of {rules.window_ms} ms must not have closed more than "
+            f"{rules.retain_ms} ms before it arrived, at {clock_ms}",
+        )
     key = (served.deployment, served.origin_region, served.gateway, start_ms)
     window = cell.windows.get(key)
     if window is None:
+        if cell.requests_bytes > rules.room_bytes:
+            return _crowded(served, rules)
         window = cell.windows[key] = Window()
-    _count(window, served)
+        cell.requests_bytes += _window_bytes(key)
+    if served.gateway not in cell.gateways:
+        cell.gateways[served.gateway] = gateway
+        cell.requests_bytes += _gateway_bytes(served.gateway)
+    gateway.boot, gateway.sequence, gateway.noted_ms = served.boot, served.sequence, clock_ms
+    _count(cell, window, served, rules)
     return None
 
 
-def _count(window: Window, served: RequestServed) -> None:
+def _untimely(served: RequestServed, rule: str) -> NotCounted:
+    return NotCounted("served_ms", str(served.served_ms), rule)
+
+
+def _crowded(served: RequestServed, rules: FoldRules) -> NotCounted:
+    return NotCounted(
+        "deployment",
+        served.deployment,
+        f"must not be one of so many that, by region, gateway and minute, they take more than "
+        f"{rules.room_bytes} bytes beside {served.gateway}",
+    )
+
+
+def _window_bytes(key: WindowKey) -> int:
+    deployment, region, gateway, _ = key
+    return _WINDOW_BYTES + sum(len(name.encode()) for name in (deployment, region, gateway))
+
+
+def _gateway_bytes(name: str) -> int:
+    return _GATEWAY_BYTES + len(name.encode())
+
+
+def _count(cell: Cell, window: Window, served: RequestServed, rules: FoldRules) -> None:
     window.requests += 1
     window.prompt_tokens += served.prompt_tokens
     window.output_tokens += served.output_tokens
     window.reused_prefix_tokens += served.reused_prefix_tokens
-    bucket = bucket_of(served.latency_ms)
-    window.latencies[bucket] = window.latencies.get(bucket, 0) + 1
+    bucket, counts = bucket_of(served.latency_ms), window.latencies
+    if bucket not in counts:
+        if counts and cell.requests_bytes > rules.room_bytes:
+            bucket = _next_higher(bucket, counts)
+        else:
+            cell.requests_bytes += _BUCKET_BYTES
+    counts[bucket] = counts.get(bucket, 0) + 1
+
+
+def _next_higher(bucket: int, counts: dict[int, int]) -> int:
+    """Return the next bucket that is there; where none is higher, the highest becomes this one."""
+    higher = [known for known in counts if known > bucket]
+    if higher:
+        return min(higher)
+    counts[bucket] = counts.pop(max(counts))
+    return bucket
 
 
 def closed(cell: Cell, clock_ms: int, counter: str, rules: FoldRules) -> Iterator[RequestProfile]:
@@ -87,7 +141,15 @@ def forget_old_windows(cell: Cell, clock_ms: int, rules: FoldRules) -> bool:
         del cell.windows[key]
     for name in gateways:
         del cell.gateways[name]
+    if windows or gateways:
+        cell.requests_bytes = _requests_bytes(cell)
     return bool(windows or gateways)
+
+
+def _requests_bytes(cell: Cell) -> int:
+    buckets = sum(len(window.latencies) for window in cell.windows.values())
+    names = sum(map(_window_bytes, cell.windows)) + sum(map(_gateway_bytes, cell.gateways))
+    return names + buckets * _BUCKET_BYTES
 
 
 def _profile(key: WindowKey, window: Window, counter: str, rules: FoldRules) -> RequestProfile:

@@ -76,6 +76,10 @@ class Worker:
                 state.cells[number] = decode_cell(data)
         self._states[place] = state
 
+    def included(self, place: Place) -> int:
+        """Return the offset up to which the cells of an owned partition include its records."""
+        return max(cell.included for cell in self._states[place].cells)
+
     def revoke(self, place: Place) -> None:
         """Own a partition no more; whoever owns it next goes on from what was kept."""
         self._states.pop(place, None)
@@ -99,8 +103,15 @@ class Worker:
             raise InternalError(msg) from error
 
     def quiet(self, place: Place, now_ms: int) -> Sequence[Output]:
-        """Return what falls due in an owned partition in which nothing waits."""
-        return reduce(self._states[place], Quiet(), now_ms)
+        """Return what falls due in an owned partition in which nothing waits.
+
+        Raises `InternalError` where intake itself fails on it; the message says where.
+        """
+        try:
+            return reduce(self._states[place], Quiet(), now_ms)
+        except Exception as error:
+            msg = f"intake failed as time passed in {place[0]}, partition {place[1]}: {error!r}"
+            raise InternalError(msg) from error
 
     def changed(self) -> Sequence[KeptCell]:
         """Return the cells that changed since the last call, as they are now."""

@@ -4,6 +4,9 @@
 [domains.batch]
 families = ["job.events"]
 tenants = ["acme", "globex"]      # left out: every tenant
+
+Where families are left out, a domain may publish all of them; but one that speaks for some tenants
+may say nothing of the fleet, which is everybody's, unless it is named.
 """
 
 from pathlib import Path
@@ -17,8 +20,13 @@ from streams.toml_file import read_toml
 
 
 class _Domain(Struct, frozen=True, forbid_unknown_fields=True):
-    families: frozenset[Family] = UPSTREAM
+    families: frozenset[Family] | None = None
     tenants: frozenset[str] | None = None
+
+    def trusted(self, name: str) -> TrustDomain:
+        """Return the domain under its name."""
+        unnamed = UPSTREAM if self.tenants is None else UPSTREAM - {Family.FLEET}
+        return TrustDomain(name, self.tenants, unnamed if self.families is None else self.families)
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,9 +36,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 def read_domains(path: Path) -> tuple[TrustDomain, ...]:
     """Return the trust domains of a file, in its order. Raises `TopologyError`."""
     read = read_toml(path, _File, TopologyError, "declares no trust domains")
-    return tuple(
-        TrustDomain(name, domain.tenants, domain.families) for name, domain in read.domains.items()
-    )
+    return tuple(domain.trusted(name) for name, domain in read.domains.items())
 
 
 def trusted(path: Path | None) -> tuple[TrustDomain, ...]:

@@ -7,9 +7,8 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from schemas.ledger import LedgerStorageError
 from streams.kafka.connection import Connection
-from streams.kafka.partition import bounds_of
+from streams.kafka.partition import bounds_of, goes_on, partitions_of
 
-_ASK_S = 10.0
 _AT_ONCE = 1_000
 _FETCH_WAIT_MS = 50
 
@@ -37,8 +36,8 @@ class Feed:
             raise self._failed(error) from error
 
     def _ends(self) -> list[TopicPartition]:
-        found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
-        places = [TopicPartition(self._topic, number) for number in found.partitions]
+        numbers = partitions_of(self._consumer, self._topic)
+        places = [TopicPartition(self._topic, number) for number in numbers]
         for place in places:
             _, place.offset = bounds_of(self._consumer, place)
         return places
@@ -54,7 +53,7 @@ class Feed:
             error = message.error()
             if error is None:
                 found.append(message)
-            elif not error.retriable():
+            elif not goes_on(error):
                 raise self._failed(KafkaException(error))
         return found
 

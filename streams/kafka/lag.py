@@ -5,7 +5,6 @@ Intake's group says what it committed. The engine's own word is the ledger's: it
 only repeat it for tools that watch groups.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 
@@ -15,11 +14,11 @@ from msgspec import Struct
 from schemas.ledger import LedgerStorageError
 from streams.kafka.connection import Connection
 from streams.kafka.ledger import input_name
-from streams.kafka.partition import PATIENCE_S, passes
+from streams.kafka.partition import bounds_of, partitions_of
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ENGINE, INTAKE, Topic, Topology
 
-_ASK_S, _AGAIN_S = 10.0, 0.05
+_ASK_S = 10.0
 
 
 class Lag(Struct, frozen=True):
@@ -86,18 +85,5 @@ def _of_engine(consumer: Consumer, topic: Topic, consumed: Mapping[str, int]) ->
 
 def _bounds(consumer: Consumer, topic: Topic) -> Iterator[tuple[int, int, int]]:
     """Yield each partition of a topic with its first offset and its end."""
-    found = consumer.list_topics(topic.name, timeout=_ASK_S).topics[topic.name]
-    for partition in sorted(found.partitions):
-        place = TopicPartition(topic.name, partition)
-        yield partition, *_asked(consumer, place)
-
-
-def _asked(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return consumer.get_watermark_offsets(place, _ASK_S, cached=False)
-        except KafkaException as error:  # a topic is made, and has no leader for a moment
-            if not passes(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(_AGAIN_S)
+    for partition in partitions_of(consumer, topic.name):
+        yield partition, *bounds_of(consumer, TopicPartition(topic.name, partition))

@@ -7,9 +7,8 @@ watch lag.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.ledger import (
     Batch,
@@ -22,6 +21,7 @@ from schemas.ledger import (
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, record_headers
 from streams.kafka.lock import Lock, LostLockError, Outgoing
+from streams.kafka.membership import send_commit
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
 from streams.kafka.topics import ENGINE, Topology
@@ -135,9 +135,7 @@ class KafkaLedger(KafkaReader):
             for (topic, _, number), offset in split
             if topic in topics and number.isdecimal()
         ]
-        if shown:
-            with suppress(KafkaException):
-                self._probe.consumer.commit(offsets=shown, asynchronous=True)
+        send_commit(self._probe.consumer, shown)
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -26,6 +26,7 @@ _TRANSACTION_MS = 10_000
 """The broker ends a transaction that stays open for so long, since it hides all that follows."""
 
 _SEND_S = 0.05
+_LEAVE_S = 1.0
 _LARGEST_BYTES = 2_097_152
 _BY_ORDER, _BY_KEY = 0, -1
 _LOST = frozenset(
@@ -96,10 +97,16 @@ class Lock:
                 return producer
 
     def close(self) -> None:
-        """Leave the broker; what is open is aborted there."""
+        """Leave the broker, also one that is away; the lock cannot be used any more.
+
+        What is open there is ended by the next opening, or by the broker after `_TRANSACTION_MS`.
+        The client's own `close` waits for the broker to abort, for ever, and no signal is heard
+        meanwhile. So what it holds is thrown away, and then the client itself.
+        """
         with suppress(KafkaException, SystemError):  # of a fenced client, once more
-            self._producer.purge()
-            self._producer.close()
+            self._producer.purge(blocking=False)
+            self._producer.flush(_LEAVE_S)  # what was thrown away is told, or keeps this object
+        del self._producer
 
     def commit(self, messages: Sequence[Outgoing]) -> int:
         """Write records in one transaction, all or nothing.

@@ -2,19 +2,31 @@
 """What stands between the declaration of topics and a broker, as values: pure, shown, then applied.
 
 Nothing is ever deleted, and no topic gets other partitions: a key would move to another partition
-and its events could overtake each other. Such a difference is told and left to a human.
+and its events could overtake each other. Such a difference is told and left to a human, and so is
+replication: how many replicas must hold a record follows from those that a topic has.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from streams.kafka.access import Grant, grants
 from streams.kafka.topics import Topic, Topology
 
 _FOR_EVER = "-1"
+
+_COMPACTION = MappingProxyType(
+    {
+        "segment.ms": "600000",
+        "segment.bytes": "67108864",
+        "max.compaction.lag.ms": "600000",
+        "min.cleanable.dirty.ratio": "0.1",
+    }
+)
+"""A broker compacts closed segments alone, by default of 1 GB or 7 days: whoever reads a compacted
+topic whole, as intake does at a takeover, would read each value that a key had in that time."""
 
 
 class Action(StrEnum):
@@ -78,6 +90,7 @@ def configs(topic: Topic, topology: Topology) -> Mapping[str, str]:
         "min.insync.replicas": str(topology.min_in_sync),
         "unclean.leader.election.enable": "false",
         "message.timestamp.type": "CreateTime" if topic.family is None else "LogAppendTime",
+        **(_COMPACTION if topic.compacted else {}),
     }
 
 
@@ -133,7 +146,9 @@ def _differences(topic: Topic, topology: Topology, found: FoundTopic) -> list[St
         for name, has, wanted in fixed
         if has != wanted
     ]
-    for name, wanted in configs(topic, topology).items():
+    # Of the replicas that are there: by the declared ones, three could be told that one is enough.
+    as_found = structs.replace(topology, replication=found.replication)
+    for name, wanted in configs(topic, as_found).items():
         has = found.configs.get(name, "")
         if has != wanted:
             steps.append(Step(Action.SET, topic.name, name, has, wanted))

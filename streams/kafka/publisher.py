@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from schemas.catalogue import BY_CE_TYPE, Family
 from schemas.codec import decode_event
 from schemas.errors import CallerError, DecodeError, WorldError
+from schemas.ledger import RejectedEvent
 from schemas.records import Published
 from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
@@ -39,6 +40,7 @@ class Publisher:
                 "linger.ms": 5,
                 "message.max.bytes": KEPT_BYTES,
                 "message.timeout.ms": int(_PATIENCE_S * 1_000),
+                "partitioner": "murmur2_random",  # as all publishers are told to, and Java's do
             }
         )
 
@@ -50,24 +52,46 @@ class Publisher:
         """Publish events as they are, byte by byte; they are on the broker when this returns.
 
         Raises `NotPublishedError`: some may be there then, and a second time has no second effect.
-        Raises `NoTopicError`, and then publishes none.
+        Raises `NoTopicError` or `TopologyError`, and then publishes none.
         """
+        self.put([(self.topic_of(event), event) for event in events])
+
+    def put(self, placed: Sequence[tuple[str, Published]]) -> None:
+        """Do the same with events whose topics are known. Raises `NotPublishedError`."""
         reports = _Reports()
-        for topic, event in [(self.topic_of(event), event) for event in events]:
+        for topic, event in placed:
             self._produce(topic, event, reports)
         self._producer.flush(_PATIENCE_S)
-        left = len(events) - reports.delivered
+        left = len(placed) - reports.delivered
         if left:
             why = reports.failed or "no answer"
-            msg = f"{left} of {len(events)} events were not acknowledged: {why}"
+            msg = f"{left} of {len(placed)} events were not acknowledged: {why}"
             raise NotPublishedError(msg)
 
-    def carries(self, event: Published) -> bool:
-        """Whether an event's type has a topic that upstream may write."""
-        return _family(event) is not None
+    def topic_again(self, refused: RejectedEvent) -> str:
+        """Return where a refused event is published again: on the topic that it came by.
+
+        On another one it would speak with another domain's rights. What the engine refused says no
+        topic: intake had let it through, so it goes as this domain's. Raises `NoTopicError`, and
+        `TopologyError` as `topic_of` does.
+        """
+        declared = {topic.name for topic in self._topology.upstream}
+        if _family(refused.published) is None or not refused.topic:
+            return self.topic_of(refused.published)
+        if refused.topic not in declared:
+            msg = (
+                f"{refused.published.ce_type!r} came by {refused.topic}, which belongs to no "
+                "trust domain that is declared here; name their file with --domains"
+            )
+            raise NoTopicError(msg)
+        return refused.topic
 
     def topic_of(self, event: Published) -> str:
-        """Return the topic of an event's family. Raises `NoTopicError`."""
+        """Return the topic of an event's family.
+
+        Raises `NoTopicError` where no topic has its type, `TopologyError` where the domain has
+        none for its family.
+        """
         family = _family(event)
         if family is None:
             msg = f"{event.ce_type!r} belongs on no topic of upstream; docs/topics.md lists them"

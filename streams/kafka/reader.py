@@ -3,12 +3,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
 
 from confluent_kafka import Message
 
 from schemas.ledger import CorruptLedgerError, LedgerStorageError, PositionError
+from streams.closing import Closing
 from streams.kafka.connection import Connection
 from streams.kafka.entries import NOTHING, Note, Placed, placed_at, read_entry
 from streams.kafka.offsets import NEAR, Place, PlaceIndex, locate
@@ -24,7 +24,7 @@ _INDEX_EACH = 1_024
 _LOOK_S = 0.5
 
 
-class KafkaReader:
+class KafkaReader(Closing):
     """The ledger of a topology, to read and wait. Use as a context manager, or call `close`.
 
     Questions go by the probe: on the stream's connection they would stand behind its wait for
@@ -47,19 +47,6 @@ class KafkaReader:
         """Leave the broker."""
         self._stream.close()
         self._probe.close()
-
-    def __enter__(self) -> Self:
-        """Return the ledger itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the broker."""
-        self.close()
 
     # --- the port -------------------------------------------------------------------------------
 

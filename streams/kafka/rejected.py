@@ -8,7 +8,7 @@ Numbers count refused events from the topic's beginning, so the topic keeps its 
 
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaError, Message, Producer
 from msgspec import DecodeError, msgpack
@@ -33,18 +33,15 @@ _encode = msgpack.Encoder().encode
 _decode_numbers = msgpack.Decoder(tuple[int, ...]).decode
 
 
-def refused_headers(event: RejectedEvent, topic: str = "") -> list[tuple[str, str | bytes | None]]:
-    """Return the headers of a refused event's record; its value is the payload.
-
-    `topic` is the upstream topic it came by, where that is known.
-    """
+def refused_headers(event: RejectedEvent) -> list[tuple[str, str | bytes | None]]:
+    """Return the headers of a refused event's record; its value is the payload."""
     said = (
         (_REJECTION, event.rejection),
         (_FIELD, event.field),
         (_VALUE, event.value),
         (_RULE, event.rule),
         (_RECORDED, str(event.recorded_ms)),
-        *([(_TOPIC, topic)] if topic else []),
+        *([(_TOPIC, event.topic)] if event.topic else []),
     )
     return [*to_headers(event.published), *((name, text.encode()) for name, text in said)]
 
@@ -61,6 +58,7 @@ def read_refused(headers: Headers, value: bytes | None) -> RejectedEvent:
         said.get(_VALUE, ""),
         said.get(_RULE, ""),
         int(recorded) if recorded.isdecimal() else 0,
+        said.get(_TOPIC, ""),
     )
 
 
@@ -132,6 +130,7 @@ class RejectedLog:
                 self._replayed.update(self._numbers(message))
             else:
                 self._offsets.append(message.offset() or 0)
+            self._next = (message.offset() or 0) + 1  # what is counted is not counted again
         self._next = end
 
     def _read(self, numbers: Sequence[int]) -> Sequence[tuple[int, RejectedEvent]]:
@@ -147,20 +146,26 @@ class RejectedLog:
                 found.append((number, read_refused(headers, message.value())))
         return found
 
-    def _between(self, begin: int, end: int) -> Sequence[Message]:
-        """Return what lies between two offsets."""
-        found: list[Message] = []
+    def _between(self, begin: int, end: int) -> Iterator[Message]:
+        """Yield what lies between two offsets; patience is with each look, however many it takes.
+
+        Raises `LedgerStorageError` where nothing comes for too long.
+        """
         if begin >= end:
-            return found
+            return
         self._partition.seek(begin)
         deadline = time.monotonic() + PATIENCE_S
         while not self._partition.seen(end):
-            found.extend(self._partition.take(_LOOK_S))
-            if time.monotonic() > deadline:
+            before = self._partition.next
+            for message in self._partition.take(_LOOK_S):
+                if (message.offset() or 0) < end:
+                    yield message
+            if self._partition.next != before:
+                deadline = time.monotonic() + PATIENCE_S
+            elif time.monotonic() > deadline and not self._partition.seen(end):
                 msg = f"{self._topic} at {self._connection.bootstrap} gave nothing for too long"
                 raise LedgerStorageError(msg)
         self._partition.rest()
-        return [message for message in found if (message.offset() or 0) < end]
 
     def _numbers(self, message: Message) -> Sequence[int]:
         try:

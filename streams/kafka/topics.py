@@ -78,6 +78,11 @@ class TrustDomain(Struct, frozen=True):
         """Who this domain is to the broker."""
         return f"upstream.{self.name}"
 
+    @property
+    def rules(self) -> SourceRules:
+        """What intake may accept by this domain's topics together."""
+        return SourceRules(others=SourceRule(self.families, self.tenants))
+
 
 class Topic(Struct, frozen=True):
     """One topic.
@@ -152,6 +157,15 @@ class Topology(Struct, frozen=True):
             if topic.domain is not None and (topic.family, topic.domain.name) == (family, domain):
                 return topic
         msg = f"no topic is declared for {family} in the trust domain {domain!r}"
+        raise TopologyError(msg)
+
+    def domain(self, name: str) -> TrustDomain:
+        """Return a trust domain. Raises `TopologyError`."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        declared = ", ".join(domain.name for domain in self.domains)
+        msg = f"no trust domain {name!r} is declared, only {declared}"
         raise TopologyError(msg)
 
     @property

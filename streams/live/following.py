@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folding along: the newest sound snapshot, then the ledger's tail.
+"""Folding along: the newest snapshot that is of the ledger, then the ledger's tail.
 
 What a standby does while it waits and a new leader does before it decides are the same thing, so a
 warm standby has nearly nothing left to do when it takes over.
 """
+
+from contextlib import suppress
 
 from engine.digest import Digest
 from engine.evolve import advance
@@ -13,28 +15,33 @@ from engine.state import State
 from engine.stored import StoredStateError, restore
 from engine.wakeup import anything_to_plan
 from schemas.codec import decode_record
-from schemas.ledger import CHUNK, LedgerReader, SnapshotStore
+from schemas.ledger import CHUNK, LedgerReader, SnapshotStore, sum_of
 from streams.build import fingerprint
 from streams.live.collecting import not_collecting
 
 
 class Follower:
-    """A state that follows a ledger, and the state's digest. Mutable."""
+    """A state that follows a ledger, the last record in it, and the state's digest. Mutable."""
 
-    def __init__(self, snapshots: SnapshotStore | None = None) -> None:
-        """Begin at the newest snapshot that this build understands, or at zero."""
-        with not_collecting():
-            self.state = State() if snapshots is None else _restored(snapshots)
+    def __init__(self, ledger: LedgerReader, snapshots: SnapshotStore | None = None) -> None:
+        """Begin at the newest snapshot of the ledger that this build understands, or at zero."""
+        self._ledger = ledger
+        self.state, self.last = State(), b""
+        if snapshots is not None:
+            with not_collecting():
+                self.state, self.last = _restored(ledger, snapshots)
         self.digest = Digest()
         self.began = self.state.head
 
-    def follow(self, ledger: LedgerReader, head: int, most: int | None = None) -> int:
+    def follow(self, head: int, most: int | None = None) -> int:
         """Fold up to a head that was read, or up to `most` records; return how many there were."""
         state, before = self.state, self.state.head
         end = head if most is None else min(head, before + most)
         while state.head < end:
-            for data in ledger.read(state.head, min(CHUNK, end - state.head)):
+            records = self._ledger.read(state.head, min(CHUNK, end - state.head))
+            for data in records:
                 advance(state, decode_record(data))
+            self.last = records[-1]
             # The writer told them in the transaction that made them due.
             state.directives.clear()
         return state.head - before
@@ -57,12 +64,24 @@ class Follower:
         return True
 
 
-def _restored(snapshots: SnapshotStore) -> State:
-    """Return the newest state that can be restored; a fold from zero gives the same."""
-    position: int | None = None
+def _restored(ledger: LedgerReader, snapshots: SnapshotStore) -> tuple[State, bytes]:
+    """Return the newest state that can be restored, and the last record in it.
+
+    A fold from zero gives the same.
+
+    A store may hold states of another ledger: of one under this name before it was restored, or of
+    an installation that keeps its snapshots in the same place.
+    """
+    position = ledger.head()
     while (found := snapshots.latest(position)) is not None:
-        try:
-            return restore(found.data)
-        except StoredStateError:  # of another version of this build: an older one may do
-            position = found.position - 1
-    return State()
+        last = _record_before(ledger, found.position)
+        if sum_of(last) == found.last_sum:
+            with suppress(StoredStateError):  # of another version: an older one may do
+                return restore(found.data), last
+        position = found.position - 1
+    return State(), b""
+
+
+def _record_before(ledger: LedgerReader, position: int) -> bytes:
+    """Return the record that ends at a position; no bytes at 0."""
+    return ledger.read(position - 1, 1)[0] if position else b""

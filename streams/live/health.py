@@ -13,14 +13,24 @@ from typing import Protocol
 
 from msgspec import json
 
+from schemas.errors import WorldError
+from streams.kafka.partition import PATIENCE_S
 from streams.live.ports import Clock, Role
 
 LOOPBACK = "127.0.0.1"
-STALE_MS = 10_000
-"""How long an engine may be silent before it counts as hanging."""
+STALE_MS = 4 * int(PATIENCE_S * 1_000)
+"""How long a process may be silent before it counts as hanging.
+
+Whoever waits for a broker works, and says nothing meanwhile. The longest that waits in a row is a
+transaction: its records, its end, its being aborted, and then the ledger's own end.
+"""
 
 _OK, _NOT_FOUND, _UNAVAILABLE = 200, 404, 503
 _Page = Callable[[], tuple[int, str, bytes]]
+
+
+class HealthPortError(WorldError):
+    """The port cannot be had; the message says which, and what to do."""
 
 
 class Signs(Protocol):
@@ -79,7 +89,10 @@ class HealthPort:
     """Serves the pages from threads of its own. Close it when done."""
 
     def __init__(self, status: Signs, metrics: Scraped, port: int) -> None:
-        """Listen on a port of the loopback interface; 0 takes one that is free."""
+        """Listen on a port of the loopback interface; 0 takes one that is free.
+
+        Raises `HealthPortError` where it cannot be had.
+        """
         pages: dict[str, _Page] = {
             "/healthz": lambda: (_code(status.alive), "application/json", status.text()),
             "/readyz": lambda: (
@@ -89,7 +102,14 @@ class HealthPort:
             ),
             "/metrics": lambda: (_OK, "text/plain; version=0.0.4", metrics.text()),
         }
-        self._server = ThreadingHTTPServer((LOOPBACK, port), _handler(pages))
+        try:
+            self._server = ThreadingHTTPServer((LOOPBACK, port), _handler(pages))
+        except OSError as error:
+            msg = (
+                f"health cannot be shown on port {port} of {LOOPBACK} ({error.strerror}): name "
+                "another by --health-port, or 0 for one that is free"
+            )
+            raise HealthPortError(msg) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._thread = Thread(target=self._server.serve_forever, name="health", daemon=True)

@@ -6,7 +6,6 @@ one whose loop hangs must be. So the loop touches the heart each turn, and a hea
 touched for long stops.
 """
 
-from itertools import count
 from threading import Event, Thread
 
 from streams.live.ports import Beat, Beats, Clock, Role
@@ -16,19 +15,22 @@ STALL_MS = 5_000
 
 
 class Pulse:
-    """Sends the beats of one process under rising numbers, in whatever role it is."""
+    """Sends the beats of one process under rising numbers, in whatever role it is.
+
+    `sent` is the last number. One thread at a time beats: the loop's, or a heart's.
+    """
 
     def __init__(self, beats: Beats, owner: str) -> None:
         """Begin to count at 1."""
         self._beats = beats
         self._owner = owner
-        self._numbers = count(1)
+        self.sent = 0
 
     def beat(self, role: Role, epoch: int, head: int) -> int:
         """Send a beat and return its number."""
-        number = next(self._numbers)
-        self._beats.send(Beat(self._owner, role, epoch, head, number))
-        return number
+        self.sent += 1
+        self._beats.send(Beat(self._owner, role, epoch, head, self.sent))
+        return self.sent
 
 
 class Heart:
@@ -55,6 +57,11 @@ class Heart:
         """Say that the leader gets on, and how far it is."""
         self._touched_ms = self._clock.steady_ms()
         self._head = head
+
+    @property
+    def sent(self) -> int:
+        """The number of the last beat."""
+        return self._pulse.sent
 
     def stop(self, *, leaving: bool) -> None:
         """Beat no more; with `leaving`, tell the standbys that they need not wait."""

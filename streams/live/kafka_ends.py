@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service's ends on Kafka: accepted events in, outputs in the ledger's transaction, beats."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.cimpl import OFFSET_BEGINNING
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.cimpl import OFFSET_END
 from msgspec import DecodeError, Struct, msgpack
 
-from schemas.ledger import Batch, Lease, LedgerStorageError
+from schemas.errors import WorldError
+from schemas.ledger import Batch, CorruptLedgerError, Lease, LedgerStorageError
 from schemas.records import Published
 from streams.intake import Refused
 from streams.kafka.connection import Connection
 from streams.kafka.headers import from_record
 from streams.kafka.ledger import KafkaLedger, input_name
 from streams.kafka.lock import Outgoing
+from streams.kafka.partition import goes_on, is_lost, partitions_of
 from streams.kafka.topics import ENGINE, Topology
 from streams.live.ports import NOTHING, Arrived, Beat, Channel, Output
 
@@ -22,6 +25,9 @@ _BEAT_LIFE_MS = 1_000
 
 _FETCH_WAIT_MS = 50
 _ASK_S = 10.0
+_COUNT_EACH_S, _COUNT_S = 30.0, 1.0
+"""How often partitions are counted while events are read, and how long that may hold them up."""
+
 _ENCODED = msgpack.Encoder()
 _BEAT = msgpack.Decoder(Beat)
 
@@ -62,29 +68,34 @@ class KafkaInput:
                 "reconnect.backoff.max.ms": _BEAT_LIFE_MS,
             }
         )
+        self._count, self._counted_s = 0, time.monotonic()
 
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
 
     def seek(self, consumed: Mapping[str, int]) -> None:
-        """Go on after what the ledger accounts for; from the start for a partition not named.
+        """Go on after what the ledger accounts for; at 0 for a partition not named.
 
-        A partition of which nothing was ever decided begins with the first record that is there.
+        A partition of which nothing was ever decided begins with its first record, so that `poll`
+        tells where that is gone. Raises `LedgerStorageError` where the topic is not there.
         """
         name = self._topic.name
-        self._consumer.assign(
-            [
-                TopicPartition(name, n, consumed.get(input_name(name, n), OFFSET_BEGINNING))
-                for n in range(self._partitions())
-            ]
-        )
+        try:
+            numbers = partitions_of(self._consumer, name)
+        except KafkaException as error:
+            raise self._failed(error) from error
+        places = [TopicPartition(name, n, consumed.get(input_name(name, n), 0)) for n in numbers]
+        self._consumer.assign(places)
+        self._count, self._counted_s = len(numbers), time.monotonic()
 
     def poll(self, limit: int, timeout_ms: int) -> Arrived:
         """Return up to `limit` events as soon as there are any.
 
-        Raises `LedgerStorageError` where the broker has lost what is next: nobody decided it yet.
+        Raises `CorruptLedgerError` where the broker has lost what is next, which nobody decided
+        yet, and `LedgerStorageError` where it cannot be read or partitions were added: `seek`.
         """
+        self._recount()
         first = self._consumer.poll(timeout_ms / 1_000)
         if first is None:
             return NOTHING
@@ -99,13 +110,22 @@ class KafkaInput:
                 total += max(0, end - place.offset)
         return total
 
-    def _partitions(self) -> int:
-        """Return how many partitions the topic has by now; more may be added, never fewer."""
+    def _recount(self) -> None:
+        """Look now and then whether partitions were added, which only `seek` begins to read."""
+        if time.monotonic() < self._counted_s + _COUNT_EACH_S:
+            return
+        self._counted_s = time.monotonic()
+        name = self._topic.name
         try:
-            found = self._consumer.list_topics(self._topic.name, timeout=_ASK_S)
-        except KafkaException as error:
-            raise self._failed(error) from error
-        return len(found.topics[self._topic.name].partitions)
+            found = self._consumer.list_topics(name, timeout=_COUNT_S).topics[name]
+        except KafkaException:  # who cannot say it now is asked again
+            return
+        if len(found.partitions) > self._count:
+            msg = (
+                f"{name} at {self._where} had {self._count} partitions and now has "
+                f"{len(found.partitions)}; whoever takes over again reads all of them"
+            )
+            raise LedgerStorageError(msg)
 
     def _arrived(self, messages: Iterable[Message]) -> Arrived:
         events: list[Published] = []
@@ -113,13 +133,25 @@ class KafkaInput:
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.retriable() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # the client's own name
+                if goes_on(error):
                     continue
-                raise self._failed(KafkaException(error))
+                raise self._refused(message, KafkaException(error))
             events.append(_published(message))
             name = input_name(message.topic() or "", message.partition() or 0)
             consumed[name] = (message.offset() or 0) + 1
         return Arrived(tuple(events), consumed)
+
+    def _refused(self, message: Message, error: KafkaException) -> WorldError:
+        """Return what an error means that came in place of a record."""
+        if not is_lost(error):
+            return self._failed(error)
+        msg = (
+            f"{message.topic()}/{message.partition()} at {self._where} does not have offset "
+            f"{message.offset()}: accepted events were deleted before the engine decided them; "
+            "restore the topic, or the ledger under another prefix (`singlepool archive restore`) "
+            "and let upstream publish again"
+        )
+        return CorruptLedgerError(msg)
 
     def _failed(self, error: KafkaException) -> LedgerStorageError:
         msg = f"{self._topic.name} at {self._where} cannot be read: {error}"
@@ -159,7 +191,8 @@ class KafkaBeats:
                 "reconnect.backoff.max.ms": _BEAT_LIFE_MS,
             }
         )
-        self._consumer.assign([TopicPartition(self._topic, 0)])
+        # By its end, and not by the group's offsets: who starts first would wait for a coordinator.
+        self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_END)])
 
     def close(self) -> None:
         """Say what is still to be said, and leave the broker."""
@@ -206,11 +239,15 @@ class KafkaHerald:
     def __init__(self, connection: Connection, topology: Topology, owner: str) -> None:
         """Connect."""
         self._topic, self._key, self._owner = topology.snapshots.name, topology.lock, owner
-        self._producer = Producer(connection.settings() | {"enable.idempotence": True})
+        self._producer = Producer(
+            connection.settings()
+            | {"enable.idempotence": True, "message.timeout.ms": int(_ASK_S * 1_000)}
+        )
 
     def close(self) -> None:
-        """Say what is still to be said, and leave the broker."""
+        """Say what is still to be said, and leave the broker, also one that is away."""
         self._producer.flush(_ASK_S)
+        self._producer.purge()  # the client's own close waits for what is left
         self._producer.close()
 
     def announce(self, position: int, digest: bytes) -> None:

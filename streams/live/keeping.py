@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from engine.state import State
 from engine.stored import store
 from schemas.errors import WorldError
-from schemas.ledger import Snapshot, SnapshotStore
+from schemas.ledger import Snapshot, SnapshotStore, sum_of
 from streams.live.collecting import not_collecting
 from streams.live.ports import Herald
 
@@ -34,17 +34,19 @@ class Keeper:
         """Whether any record came since the last snapshot."""
         return head > self._position
 
-    def keep(self, state: State, digest: bytes) -> None:
-        """Take a snapshot of a state all of whose records are durable; write it aside."""
+    def keep(self, state: State, digest: bytes, last: bytes) -> None:
+        """Take a snapshot of a state, all of whose records are durable up to `last`; write it."""
         with not_collecting():
-            snapshot = Snapshot(state.head, store(state))
+            snapshot = Snapshot(state.head, store(state), sum_of(last))
         self._position = state.head
         self._writing = self._pool.submit(self._write, snapshot, digest)
 
     def _write(self, snapshot: Snapshot, digest: bytes) -> int:
         self._kept.put(snapshot)
         self._herald.announce(snapshot.position, digest)
-        for position in self._kept.positions()[:-KEPT]:
+        positions = self._kept.positions()
+        own = [position for position in positions if position <= snapshot.position]
+        for position in set(positions) - set(own[-KEPT:]):  # what is ahead is of another ledger
             self._kept.drop(position)
         return snapshot.position
 

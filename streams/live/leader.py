@@ -34,6 +34,9 @@ AT_ONCE = 500
 WAIT_MS = 20
 """How long a turn waits for the first event; a plan that is made meanwhile lands so much later."""
 
+COUNT_MS = 1_000
+"""How often gauges of the whole state are brought up to date: a census looks at every job."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -95,10 +98,12 @@ class Leader:
         """Go on from a state at the ledger's head, under a lease taken before it was read."""
         self._ends, self._watch, self._reign = ends, watch, reign
         self._host = Host(follower.state, fingerprint(), follower.digest)
+        self._last = follower.last
         self._keeper = Keeper(ends.snapshots, ends.herald, manner.snapshot_every, follower.began)
         self._time = RecordedTime(ends.clock)
         self._planning: _Planning | None = None
         self._looked_ms = 0
+        self._counted_head, self._count_ms = -1, 0
         news = _to_put_in_force(manner, self.state)
         if news:
             batch = self._host.activate(news, self._time.now_ms(self.state.now_ms))
@@ -134,6 +139,7 @@ class Leader:
         if landed is not None and landed.batch.planned:
             self._tell(landed, append_ms)
         self._keep()
+        self._count()
         self._live()
 
     def close(self, *, leaving: bool) -> None:
@@ -144,7 +150,7 @@ class Leader:
         self._reign.heart.stop(leaving=leaving)
         self._ends.planner.forget()
         if leaving and self._keeper.behind(self.state.head):
-            self._keeper.keep(self.state, self.digest())
+            self._keeper.keep(self.state, self.digest(), self._last)
         self._keeper.close()
         self._say_kept()
 
@@ -191,6 +197,7 @@ class Leader:
         before_ms = clock.steady_ms()
         head = self._ends.ledger.append_and_tell(self._reign.lease, batches[0].start, kept, outputs)
         took_ms = clock.steady_ms() - before_ms
+        self._last = records[-1] if records else self._last
         entries = [entry for batch in batches for entry in batch.entries]
         self._ends.metrics.appended(entries, head, took_ms / 1_000, self._ends.input.lag())
         self._ends.metrics.admitted(
@@ -202,16 +209,14 @@ class Leader:
 
     def _tell(self, landed: _Landed, append_ms: int) -> None:
         entries = landed.batch.entries
-        self._ends.metrics.planned(
-            self.state, entries, landed.planned_ms / 1_000, append_ms / 1_000
-        )
+        self._ends.metrics.planned(entries, landed.planned_ms / 1_000, append_ms / 1_000)
         durations = Durations(landed.planned_ms, append_ms)
         self._ends.log.info("cycle", **cycle_line(landed.batch, self._reign.lease.epoch, durations))
 
     def _keep(self) -> None:
         self._say_kept()
         if self._keeper.due(self.state.head):
-            self._keeper.keep(self.state, self.digest())
+            self._keeper.keep(self.state, self.digest(), self._last)
 
     def _say_kept(self) -> None:
         written = self._keeper.written()
@@ -222,13 +227,21 @@ class Leader:
             self._ends.metrics.kept(written)
             self._ends.log.info("snapshot", position=written)
 
+    def _count(self) -> None:
+        """Take a census of the state, where it is another than a second ago."""
+        at_ms, head = self._ends.clock.steady_ms(), self.state.head
+        if head != self._counted_head and at_ms >= self._count_ms:
+            self._ends.metrics.counted(self.state)
+            self._counted_head, self._count_ms = head, at_ms + COUNT_MS
+
     def _live(self) -> None:
         """Show that this leader gets on, and stop where another leads in a later epoch."""
         clock, epoch, head = self._ends.clock, self._reign.lease.epoch, self.state.head
         self._reign.heart.touch(head)
-        self._ends.status.touch(Role.LEADER, ready=True, epoch=epoch, head=head)
         for beat in self._ends.beats.poll():
             self._watch.hear(beat, clock.steady_ms())
+        ready = not self._watch.unanswered(self._reign.heart.sent)
+        self._ends.status.touch(Role.LEADER, ready=ready, epoch=epoch, head=head)
         later = self._watch.deposed(epoch)
         if later is not None:
             msg = (
@@ -245,7 +258,7 @@ def take_over(ends: Ends, manner: Manner, watch: Watch, follower: Follower, puls
     try:
         lease = ends.ledger.acquire(manner.owner)
         heart.lead(lease.epoch)
-        followed = follower.follow(ends.ledger, ends.ledger.head())
+        followed = follower.follow(ends.ledger.head())
         follower.warm()
         ends.input.seek(ends.ledger.consumed())
         ends.metrics.followed(followed, follower.state.head)

@@ -4,12 +4,13 @@
 No label is ever a job, a node or a tenant: what a label can be is a closed list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from engine.phases import HOLDING, WAITING
+from engine.phases import HOLDING, WAITING, Phase
 from engine.state import State
 from engine.table_rows import REASON_CODE, current_rows
 from engine.tables import COLUMN
@@ -21,8 +22,16 @@ from streams.live.ports import Role
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MILLI = 1_000
 _PPM = 1_000_000
-_WAITING = tuple(int(phase) for phase in sorted(WAITING))
-_HOLDING = tuple(int(phase) for phase in sorted(HOLDING))
+
+
+def _one_of(phases: Collection[Phase]) -> NDArray[np.bool_]:
+    """Return by a phase's number whether it is one of these; -1, of a free row, is at the end."""
+    found = np.zeros(max(Phase) + 2, np.bool_)
+    found[list(phases)] = True
+    return found
+
+
+_IN_WAITING, _IN_HOLDING = _one_of(WAITING), _one_of(HOLDING)
 
 
 class Metrics:
@@ -82,6 +91,11 @@ class Metrics:
         for each in Role:
             self._role.labels(each.value).set(each is role)
         self._epoch.set(epoch)
+        if role is Role.STANDBY:  # what only a leader counts it knows no more
+            for gauge in (self._allocated, self._capacity, self._lag):
+                gauge.set(0)
+            for reason in Reason:
+                self._waiting.labels(reason.value).set(0)
 
     def followed(self, records: int, head: int) -> None:
         """Count what was folded from the ledger."""
@@ -101,9 +115,7 @@ class Metrics:
         self._lag.set(lag)
         self._folded.inc(len(entries))
 
-    def planned(
-        self, state: State, entries: Sequence[Record], plan_s: float, append_s: float
-    ) -> None:
+    def planned(self, entries: Sequence[Record], plan_s: float, append_s: float) -> None:
         """Take a cycle in that is on the ledger."""
         self._cycle_s.labels("plan").observe(plan_s)
         self._cycle_s.labels("append").observe(append_s)
@@ -117,22 +129,24 @@ class Metrics:
                     self._terminations.labels(reason).inc()
                 case _:
                     pass
-        self._census(state)
 
-    def _census(self, state: State) -> None:
+    def counted(self, state: State) -> None:
+        """Count who waits, what is held and what there is; it looks at every job that is not over.
+
+        A million of them cost 45 ms, beyond what brings the rows of those that changed up to date,
+        which the next cut need not do again.
+        """
         rows = current_rows(state)
-        rows = rows[rows[:, 0] >= 0]
-        phase = rows[:, COLUMN["phase"]]
-        waiting = np.bincount(
-            rows[np.isin(phase, _WAITING), COLUMN["reason"]], minlength=len(REASON_CODE)
-        )
+        phase = rows[:, COLUMN["phase"]]  # -1 in a free row
+        waits = np.flatnonzero(_IN_WAITING[phase])
+        waiting = np.bincount(rows[waits, COLUMN["reason"]], minlength=len(REASON_CODE))
         for reason in Reason:
             self._waiting.labels(reason.value).set(int(waiting[REASON_CODE[reason.value]]))
-        held = rows[np.isin(phase, _HOLDING)]
-        milli = held[:, COLUMN["workers"]] * held[:, COLUMN["worker_milli"]]
+        holds = np.flatnonzero(_IN_HOLDING[phase])
+        milli = rows[holds, COLUMN["workers"]] * rows[holds, COLUMN["worker_milli"]]
         self._allocated.set(int(milli.sum()) / _MILLI)
-        if state.fleet_cut is not None:  # the plan was made on it
-            self._capacity.set(int(state.fleet_cut.slots.sum()))
+        there = (node for node in state.nodes.values() if not node.gone)
+        self._capacity.set(sum(node.spec.devices - len(node.unusable) for node in there))
 
     def kept(self, position: int | None) -> None:
         """Take in that a snapshot was kept, or (None) that it could not be."""

@@ -52,6 +52,16 @@ def _listen_to_libraries() -> None:
 
 
 @contextmanager
+def end_told(log: FilteringBoundLogger) -> Generator[None]:
+    """Say with which error a process stops, so that its log's last line is one like the others."""
+    try:
+        yield
+    except Exception as error:
+        log.error("stopped", error=str(error))  # noqa: TRY400  # a sentence, and no trace
+        raise
+
+
+@contextmanager
 def told_to_stop() -> Generator[Event]:
     """Give what SIGTERM and SIGINT set; signals reach the main thread alone."""
     told = Event()

@@ -6,16 +6,25 @@ back, the broker has carried it, and the leader wrote nothing between the last b
 came before and this one: so silence is the leader's and not the broker's. Only spans of this
 process's own clock count; nobody's clocks are compared.
 
+Before the first beat of anybody is read, nobody could be heard, so patience begins with that one:
+two engines that start together hear each other before either has run out of it.
+
 Which of several standbys goes first is their rank by name: a lower one waits longer and sees the
 first one beat as leader before its own patience is out. Ranks are for peace, not for safety: the
 transactional id alone decides who may write.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 from msgspec import Struct
 
 from streams.live.ports import Beat, Role
+
+_MANY = 50
+"""So many beats in a row are lost by nobody's accident: five seconds of them."""
+
+_REMEMBERED = 2 * _MANY
 
 
 class Patience(Struct, frozen=True):
@@ -42,7 +51,8 @@ class Watch:
         self._leader_ms = at_ms
         self._carried_ms = at_ms
         self._listened_ms = at_ms
-        self._sent: list[_Sent] = []
+        self._sent = deque[_Sent](maxlen=_REMEMBERED)
+        self._heard_any, self._heard_own = False, 0
         self._others: dict[str, int] = {}
         self.leader: Beat | None = None
 
@@ -52,7 +62,10 @@ class Watch:
 
     def hear(self, beat: Beat, at_ms: int) -> None:
         """Take in a beat, in the topic's order."""
+        if not self._heard_any:
+            self._heard_any, self._leader_ms = True, max(self._leader_ms, at_ms)
         if beat.owner == self._owner:
+            self._heard_own = beat.number
             self._carried(beat.number)
             return
         match beat.role:
@@ -82,10 +95,15 @@ class Watch:
         self._leader_ms = at_ms - self._patience.silence_ms if gone else at_ms
 
     def _carried(self, number: int) -> None:
-        done = [sent for sent in self._sent if sent.number <= number]
-        if done:
-            self._carried_ms = done[-1].at_ms
-            self._sent = self._sent[len(done) :]
+        while self._sent and self._sent[0].number <= number:
+            self._carried_ms = self._sent.popleft().at_ms
+
+    def unanswered(self, sent: int) -> bool:
+        """Whether none of many own beats came back, the last of which has the number `sent`.
+
+        No broker carries them then, or not to here; so nothing is known of any other engine.
+        """
+        return sent - self._heard_own > _MANY
 
     def rank(self, at_ms: int) -> int:
         """Return how many living standbys come before this one, by name."""

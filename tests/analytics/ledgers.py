@@ -7,17 +7,19 @@ easy to see.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from analytics.archive import Archiver
+from analytics.archive import SEGMENT_RECORDS, Archiver
 from analytics.database import open_history
 from schemas import decisions, fleet, jobs, tenants
 from schemas.catalogue import Event
 from schemas.codec import encode_record, publish
 from schemas.ids import ClusterName, DomainName, JobId, NodeName, RegionName, SkuName, TenantName
 from schemas.kinds import IoProfile, SkuKind, Tier
+from schemas.ledger import LedgerReader
 from schemas.records import NO_ORIGIN, Origin
 
 MINUTE_MS = 60_000
@@ -60,8 +62,14 @@ class LedgerBuilder:
 
     def history(self, folder: Path) -> DuckDBPyConnection:
         """Archive all of it and open the history."""
-        Archiver(folder).seal(self)
+        sealed(self, folder)
         return open_history(folder)
+
+
+def sealed(ledger: LedgerReader, folder: Path, segment_records: int = SEGMENT_RECORDS) -> int:
+    """Archive all that a ledger has, as a process that comes and goes; return how many records."""
+    with closing(Archiver(folder, segment_records)) as archiver:
+        return archiver.seal(ledger)
 
 
 def declare_fleet(ledger: LedgerBuilder, nodes: Iterable[str], devices: int = 8) -> None:

@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from analytics.archive import Archiver
 from analytics.audit import read_envelopes
 from analytics.database import open_history
 from engine.evolve import evolve
@@ -17,6 +16,7 @@ from engine.state import State
 from schemas.codec import decode_record
 from schemas.decisions import Slice
 from schemas.ledger import LedgerReader
+from tests.analytics.ledgers import sealed
 from tests.analytics.random_world import RandomWorld
 
 MILLI = 1_000
@@ -59,7 +59,7 @@ def of_fold(job: JobState, now_ms: int) -> tuple[object, ...]:
 
 def check(ledger: LedgerReader, folder: Path) -> int:
     """Hold views and fold of a ledger against each other; return how many jobs there are."""
-    Archiver(folder).seal(ledger)
+    sealed(ledger, folder)
     state = folded(list(read_envelopes(folder)))
     expected = [of_fold(state.jobs[job], state.now_ms) for job in sorted(state.jobs)]
     with open_history(folder) as history:

@@ -16,7 +16,7 @@ from analytics.audit import Damage, read_envelopes, verify
 from analytics.chain import Seal, root_of, seal_file
 from analytics.errors import ArchiveDamagedError
 from analytics.segments import Span, list_folder
-from tests.analytics.ledgers import long_ledger
+from tests.analytics.ledgers import long_ledger, sealed
 
 FIRST, SECOND, THIRD = (f"{at:012d}-{at + 10:012d}" for at in (0, 10, 20))
 
@@ -24,7 +24,7 @@ FIRST, SECOND, THIRD = (f"{at:012d}-{at + 10:012d}" for at in (0, 10, 20))
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive")
-    Archiver(folder, segment_records=10).seal(long_ledger(30))
+    sealed(long_ledger(30), folder, 10)
     return folder
 
 
@@ -122,7 +122,7 @@ def test_unfinished_files_are_no_damage(copy: Path) -> None:
     """What a dead writer left aside is ignored, and removed by the next."""
     (copy / "000000000030-000000000040.parquet.aside").write_bytes(b"half")
     assert verify(copy).sound
-    Archiver(copy)
+    Archiver(copy).close()
     assert list_folder(copy).asides == ()
 
 

@@ -18,13 +18,12 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics.archive import Archiver
 from analytics.audit import verify
 from analytics.database import open_history
 from schemas import decisions, jobs
 from schemas.kinds import Tier
 from schemas.records import Origin
-from tests.analytics.ledgers import LedgerBuilder, declare_fleet, launch, piece, submit
+from tests.analytics.ledgers import LedgerBuilder, declare_fleet, launch, piece, sealed, submit
 from tests.bench.line import line
 
 EVENTS = 131_072
@@ -59,9 +58,7 @@ def a_ledger(events: int) -> LedgerBuilder:
 
 
 def _archive(ledger: LedgerBuilder, folder: Path) -> dict[str, object]:
-    spent = min(
-        _cpu_s(partial(Archiver(folder / f"archive-{at}").seal, ledger)) for at in range(ROUNDS)
-    )
+    spent = min(_cpu_s(partial(sealed, ledger, folder / f"archive-{at}")) for at in range(ROUNDS))
     bare = min(_cpu_s(lambda: _write_bare(ledger.records, folder / "bare")) for _ in range(ROUNDS))
     checking = _cpu_s(lambda: verify(folder / "archive-0"))
     mean_bytes = sum(map(len, ledger.records)) // EVENTS
@@ -76,7 +73,7 @@ def _archive(ledger: LedgerBuilder, folder: Path) -> dict[str, object]:
 
 
 def _opened(ledger: LedgerBuilder, folder: Path) -> dict[str, object]:
-    Archiver(folder).seal(ledger)
+    sealed(ledger, folder)
     (segment, *_) = sorted(folder.glob("*.parquet"))
     spent = _cpu_s(lambda: open_history(folder).close())
     bare = _cpu_s(lambda: pq.ParquetFile(segment).read())

@@ -28,7 +28,6 @@ from msgspec import Struct
 from msgspec import json as msgjson
 
 from compose.broker.layout import connection
-from compose.broker.nodes import stop
 from schemas.catalogue import Event
 from schemas.codec import decode_event
 from schemas.fleet import NodeHeartbeat
@@ -37,14 +36,15 @@ from schemas.jobs import JobProgressed
 from schemas.serving import RequestServed
 from streams.intake import Refused
 from streams.intake.batched import BatchedIntake
-from streams.intake.faust_host import FaustIntake, settings
+from streams.intake.faust_app import settings
+from streams.intake.faust_host import FaustIntake
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers, from_record
 from streams.kafka.topics import Topology, declare
 from tests.bench.line import line
 from tests.intake.upstream import Upstream
-from tests.kafka.conftest import new_broker
+from tests.kafka.conftest import own_broker
 
 ROUNDS = 3
 STOCK, BATCHED = 60_000, 240_000
@@ -262,12 +262,8 @@ def _measured(there: Connection, worker: Worker, count: int, mix: str) -> Run:
 
 @contextmanager
 def _broker() -> Generator[Connection]:
-    with tempfile.TemporaryDirectory() as folder:
-        layout = new_broker(Path(folder))
-        try:
-            yield connection(Path(folder), layout)
-        finally:
-            stop(Path(folder), layout.nodes)
+    with tempfile.TemporaryDirectory() as folder, own_broker(Path(folder)) as layout:
+        yield connection(Path(folder), layout)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ import gc
 import json
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analytics.archive import Archiver
 from analytics.audit import read_envelopes
 from compose.broker.layout import connection
-from compose.broker.nodes import stop
 from schemas.ledger import Batch, LedgerReader
 from streams.embedded import EmbeddedLedger, EmbeddedReader
 from streams.kafka.admin import Admin
@@ -26,7 +25,7 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ARCHIVER, Topology, declare
 from tests.bench.bench_archive import a_ledger
 from tests.bench.line import line
-from tests.kafka.conftest import new_broker
+from tests.kafka.conftest import own_broker
 
 EVENTS = 131_072
 ROUNDS = 3
@@ -67,11 +66,8 @@ def run() -> list[dict[str, object]]:
 @contextmanager
 def a_broker(home: Path) -> Generator[Connection]:
     """Start a broker for the measurement."""
-    layout = new_broker(home)
-    try:
+    with own_broker(home) as layout:
         yield connection(home, layout)
-    finally:
-        stop(home, layout.nodes)
 
 
 def _fill(broker: Connection, topology: Topology, path: Path, records: list[bytes]) -> None:
@@ -85,11 +81,11 @@ def _fill(broker: Connection, topology: Topology, path: Path, records: list[byte
 
 def _seal(ledger: LedgerReader, folder: Path) -> _Spent:
     """Return CPU and clock seconds."""
-    archiver = Archiver(folder)
-    gc.collect()
-    cpu, clock = time.process_time(), time.perf_counter()
-    assert archiver.seal(ledger) == EVENTS
-    return time.process_time() - cpu, time.perf_counter() - clock
+    with closing(Archiver(folder)) as archiver:
+        gc.collect()
+        cpu, clock = time.process_time(), time.perf_counter()
+        assert archiver.seal(ledger) == EVENTS
+        return time.process_time() - cpu, time.perf_counter() - clock
 
 
 if __name__ == "__main__":

@@ -26,13 +26,12 @@ from confluent_kafka import Consumer, Producer
 from msgspec import json as msgjson
 
 from compose.broker.layout import connection
-from compose.broker.nodes import stop
 from engine.evolve import evolve
 from engine.state import State
 from engine.stored import store
 from schemas.codec import decode_record
 from schemas.decisions import PlanCommitted
-from schemas.ledger import Batch, Snapshot
+from schemas.ledger import Batch, Snapshot, sum_of
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.ledger import KafkaLedger
@@ -44,7 +43,7 @@ from streams.live.running import EngineSettings
 from streams.snapshots import SnapshotFolder
 from tests.bench.line import line
 from tests.bench.live_history import History, wide_fleet
-from tests.kafka.conftest import free_ports, new_broker
+from tests.kafka.conftest import free_ports, own_broker
 from tests.live.installation import Installation
 from tests.live.traffic import Load, Traffic
 from tests.live.world import QUICK
@@ -72,11 +71,8 @@ def run() -> Iterator[dict[str, object]]:
 def _broker() -> Generator[Connection]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        layout = new_broker(home)
-        try:
+        with own_broker(home) as layout:
             yield connection(home, layout)
-        finally:
-            stop(home, layout.nodes)
 
 
 def _topics(there: Connection) -> Topology:
@@ -253,8 +249,9 @@ def _start(there: Connection) -> dict[str, object]:
         history = History(NODES)
         with not_collecting():
             history.grow(HISTORY - TAIL)
-        kept = Snapshot(history.state.head, store(history.state))
-        SnapshotFolder(Path(folder)).put(kept)
+        last_sum = sum_of(history.records[-1])
+        kept = Snapshot(history.state.head, store(history.state), last_sum)
+        SnapshotFolder(Path(folder) / topology.ledger.name).put(kept)
         history.grow(HISTORY)
         _fill(there, topology, history.records)
         cpu_s = _children_s()

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import pytest
 
+from compose.broker.commands import BROKER_HOME
 from compose.exits import Exit
+from compose.serve import PolicyName
+from engine.policies import BY_NAME
 from tests.compose.conftest import Ended, Singlepool
 
 JOB = "a job of the run"
@@ -154,6 +157,50 @@ def test_a_play_that_has_no_meaning_does_not_begin(
     assert (ended.code, ended.out) == (Exit.USAGE, "")
     assert says in ended.err
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("engine", "--policy", "nosuch"), "nosuch"),
+        (("engine", "--snapshot-every", "0"), "--snapshot-every"),
+        (("engine", "--health-port", "65536"), "--health-port"),
+        (("archive", "--segment-records", "0"), "--segment-records"),
+        (("intake", "--health-port", "-1"), "--health-port"),
+        (("player", "--pace", "0,0,1", "--hours", "0"), "--hours"),
+    ],
+    ids=asked_as,
+)
+def test_a_process_that_is_told_what_cannot_be_does_not_begin(
+    singlepool: Singlepool, tmp_path: Path, asked: tuple[str, ...], says: str
+) -> None:
+    """The sentence names the option; no broker is asked, though none could answer here."""
+    ended = singlepool("serve", *asked, "--broker", tmp_path / "none")
+    assert (ended.code, ended.out) == (Exit.USAGE, "")
+    assert says in ended.err
+    assert "see singlepool serve" in ended.err
+
+
+@pytest.mark.parametrize("asked", [("doctor",), ("rejected", "list")], ids=" ".join)
+def test_the_usual_broker_is_named_by_who_spells_it_out(
+    singlepool: Singlepool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, ...],
+) -> None:
+    """`--broker out/broker` asks about a broker as any other folder does; without it none is."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (BROKER_HOME, Path("out/elsewhere")):
+        ended = singlepool(*asked, "--broker", folder)
+        assert f"{folder} holds no broker" in ended.err
+    assert "holds no broker" not in singlepool(*asked).err
+    helped = " ".join(singlepool(*asked, "--help").out.replace("│", " ").split())
+    assert f"the folder of the broker of `broker up` [default: {BROKER_HOME}]" in helped
+
+
+def test_every_policy_that_comes_with_the_project_can_be_put_in_force() -> None:
+    """What `serve engine --policy` takes is what there is."""
+    assert set(get_args(PolicyName)) == set(BY_NAME)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,13 @@ from pathlib import Path
 from msgspec import structs
 
 from compose.exits import Exit
+from compose.places import RunFolder
+from schemas.catalogue import BY_EVENT, Family
+from schemas.codec import publish
 from schemas.ids import SkuName
+from schemas.ledger import Batch, RejectedEvent
 from schemas.tenants import ReservationGranted
+from streams.embedded import EmbeddedLedger
 from tests.compose.conftest import Singlepool
 from tests.compose.worlds import GENESIS, another_node, events_file, job, submitted
 from tests.schemas import samples
@@ -56,6 +61,28 @@ def test_a_dry_run_of_a_good_file_publishes_nothing(singlepool: Singlepool, tmp_
     assert not (tmp_path / "desk").exists()
 
 
+def test_a_dry_run_as_a_trust_domain_finds_what_it_may_not_say(
+    singlepool: Singlepool, tmp_path: Path
+) -> None:
+    """Another tenant's job and a family that is not its own, by line; no broker is asked."""
+    domains = tmp_path / "domains.toml"
+    domains.write_text(
+        "[domains.batch]\ntenants = ['acme']\n[domains.rival]\ntenants = ['rival']\n"
+    )
+    file = events_file(tmp_path, (*GENESIS, *submitted(job("one"))))
+    asked = ("publish", file, "--dry-run", "--domains", domains, "-o", "json", "--domain")
+    counts = {name: json.loads(singlepool(*asked, name).out) for name in ("batch", "rival")}
+    fleet = sum(BY_EVENT[type(event)].family is Family.FLEET for event in GENESIS)
+    rest = len(GENESIS) + 1 - fleet
+    assert counts["batch"] == {"events_in_order": rest, "events_wrong": fleet}
+    assert counts["rival"] == {"events_in_order": 0, "events_wrong": rest + fleet}
+    said = singlepool(*asked, "rival").err
+    assert f"{file}:{len(GENESIS) + 1}: " in said
+    assert "may speak for rival" in said
+    unknown = singlepool(*asked, "btach")
+    assert (unknown.code, "'btach'" in unknown.err) == (Exit.USAGE, True)
+
+
 def test_a_file_that_is_not_there_is_not_found(singlepool: Singlepool, tmp_path: Path) -> None:
     """It is another thing than a file with a wrong line."""
     ended = singlepool("publish", tmp_path / "none.ndjson", "--home", tmp_path / "desk")
@@ -89,6 +116,21 @@ def test_a_refused_event_counts_once_the_world_is_mended(
     assert json.loads(singlepool("rejected", "--home", home, "-o", "json").out) == []
     everything = json.loads(singlepool("rejected", "--all", "--home", home, "-o", "json").out)
     assert [row["number"] for row in everything] == [1, 2]
+
+
+def test_a_reason_that_a_newer_build_gave_is_shown_as_it_is(
+    singlepool: Singlepool, tmp_path: Path
+) -> None:
+    """Codes are added at any time: one that this build does not know hides nothing."""
+    home = tmp_path / "desk"
+    singlepool("publish", events_file(tmp_path, GENESIS), "--home", home)
+    event = RejectedEvent(publish(LARGE), "too_odd", "job", "x", "must be even", 7)
+    with EmbeddedLedger(RunFolder(home).ledger) as ledger:
+        ledger.append(ledger.acquire("newer"), ledger.head(), Batch([], {}, [event]))
+    ended = singlepool("rejected", "show", 1, "--home", home, "-o", "json")
+    assert (ended.code, json.loads(ended.out)["rejection"]) == (Exit.DONE, "too_odd")
+    assert "does not know" in json.loads(ended.out)["meaning"]
+    assert "too_odd" in singlepool("rejected", "show", 1, "--home", home).out
 
 
 def test_there_is_nothing_to_replay_twice(singlepool: Singlepool, tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from msgspec import structs
 
-from analytics.archive import Archiver
 from analytics.audit import read_envelopes
 from compose.exits import Exit
 from compose.places import RunFolder
 from schemas.codec import decode_record, encode_record, publish
 from schemas.decisions import PlanCommitted
 from streams.memory import MemoryLedger
+from tests.analytics.ledgers import sealed
 from tests.compose.conftest import Singlepool
 
 
@@ -54,7 +54,7 @@ def test_a_plan_that_comes_out_otherwise_is_named(
     records = list(read_envelopes(RunFolder(a_run).archive))[:600]
     at, forged = _with_another_objective(records)
     home = tmp_path / "forged"
-    Archiver(RunFolder(home).archive).seal(MemoryLedger(forged))
+    sealed(MemoryLedger(forged), RunFolder(home).archive)
     ended = singlepool("replay", "--verify", "--home", home, "-o", "json")
     assert ended.code == Exit.DIVERGED
     found = json.loads(ended.out)

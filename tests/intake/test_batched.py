@@ -24,18 +24,22 @@ from streams.intake.worker import cell_key
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import KEPT_BYTES, Topology
-from tests.intake.partition import START_MS, merged, served
+from tests.eventually import eventually
+from tests.intake.partition import START_MS, beat, merged, served
 from tests.intake.upstream import (
     DOMAIN,
     PATIENCE_S,
     Upstream,
     accepted_events,
+    committed,
     publish_all,
     read_all,
 )
 
 SHORT_S = 1.5
 """Half of what it took when each partition's end was asked for behind a fetch."""
+
+EACH = 40
 
 
 def started(first: int, last: int) -> list[JobStarted]:
@@ -142,6 +146,29 @@ def test_two_workers_share_and_take_over(broker: Connection, topics: Topology) -
 
 
 @pytest.mark.long
+def test_a_partition_is_given_back_where_its_worker_was(
+    broker: Connection, topics: Topology
+) -> None:
+    """Who owns it next reads none of it again, though its worker made no checkpoint before."""
+    upstream, old = Upstream(broker, topics), old_ms()
+    publish_all(upstream, started(1, EACH))
+    publish_all(upstream, (served(n, old, gateway=f"gw-{n}") for n in range(1, EACH + 1)))
+    publish_all(upstream, (beat(f"n-{n}", n) for n in range(1, EACH + 1)))
+    first = BatchedIntake(broker, topics)
+    eventually(lambda: [first.step(), first.taken][1] == 3 * EACH, "it has taken all")
+    families = (Family.JOB, Family.SERVING, Family.FLEET)
+    assert [committed(broker, topics, family) for family in families] == [0, 0, 0]
+    second = BatchedIntake(broker, topics)
+    eventually(lambda: [first.step(), second.step(), second.ready][2], "the second owns some")
+    for _ in range(10):
+        second.step()
+    assert second.taken == 0
+    assert sum(committed(broker, topics, family) for family in families) >= EACH / 2
+    for worker in (first, second):
+        worker.close()
+
+
+@pytest.mark.long
 def test_a_stale_cell_does_not_win(broker: Connection, topics: Topology) -> None:
     """What a worker that was taken for dead still writes is older, though it comes last."""
     upstream = Upstream(broker, topics)
@@ -152,11 +179,12 @@ def test_a_stale_cell_does_not_win(broker: Connection, topics: Topology) -> None
     stale = encode_cell(Cell(included=1))
     zombie = Producer(broker.settings())
     topic = topics.published(Family.SERVING, DOMAIN).name
-    for partition in range(topics.cells.partitions):
+    written = {message.partition() or 0 for message in read_all(broker, topic)}
+    for partition in written:
         key = cell_key((topic, partition), cell_of("gw-1"))
         zombie.produce(topics.cells.name, stale, key, partition)
     assert zombie.flush(30) == 0
-    assert len(read_all(broker, topics.cells.name)) > topics.cells.partitions
+    assert len(read_all(broker, topics.cells.name)) > len(written)
     publish_all(upstream, (served(n, old) for n in range(11, 21)))
     again = BatchedIntake(broker, topics)
     end = time.monotonic() + 12  # for the rebalance and a sweep

@@ -12,21 +12,32 @@ from schemas.catalogue import Family
 from schemas.ids import JobId
 from schemas.jobs import JobStarted
 from schemas.reasons import Rejection
-from schemas.serving import RequestProfileObserved
 from streams.intake.worker import SESSION_S
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import Topology, declare
-from tests.intake.host_process import HOSTS, running, stop
-from tests.intake.partition import START_MS, beat, merged, served
+from tests.eventually import eventually
+from tests.intake.crew import supervised
+from tests.intake.host_process import HOSTS, running
+from tests.intake.partition import START_MS, beat, served
 from tests.intake.test_hosts import headers
-from tests.intake.upstream import DOMAIN, PATIENCE_S, Upstream, accepted_events, rejected
+from tests.intake.upstream import (
+    DOMAIN,
+    PATIENCE_S,
+    Upstream,
+    accepted_events,
+    committed,
+    publish_all,
+    rejected,
+    told,
+)
 
 pytestmark = pytest.mark.long  # whole processes die here, on their own time
 
 GATEWAYS = 5
 POISON_EVERY = 50
 ROUNDS, INSTALLATIONS = 50, 5
+COUNTED = 100
 
 
 class Load:
@@ -58,12 +69,10 @@ class Load:
         """Return what is not there once in effect, by kind."""
         events = accepted_events(self._connection, self._topology)
         attempts = {e.attempt for e in events if isinstance(e, JobStarted)}
-        profiles = merged([e.profile for e in events if isinstance(e, RequestProfileObserved)])
-        requests = sum(p.requests for p in profiles.values())
         refused = {r.published.payload for r in rejected(self._connection, self._topology)}
         found = {
             "reports": len(set(range(1, self.reports + 1)) - attempts),
-            "requests": self.reports - requests,
+            "requests": self.reports - told(self._connection, self._topology),
             "poison": self.poison - len(refused),
         }
         return {kind: count for kind, count in found.items() if count}
@@ -83,12 +92,10 @@ def killed(host: str, connection: Connection, *, seed: int, rounds: int) -> None
                 load.publish(random.randrange(1, 50))
                 time.sleep(random.uniform(0, 0.5))
     deadline = time.monotonic() + 2 * PATIENCE_S
-    while load.missing():  # a worker that ends by itself has a successor, as under a supervisor
-        with running(host, connection, topology) as survivor:
-            while (missing := load.missing()) and survivor.poll() is None:
-                assert time.monotonic() < deadline, f"seed {seed}: {missing} of {load.reports}"
-                time.sleep(2)
-            assert stop(survivor) == 0 or missing
+    with supervised(host, connection, topology):
+        while missing := load.missing():
+            assert time.monotonic() < deadline, f"seed {seed}: {missing} of {load.reports}"
+            time.sleep(2)
     time.sleep(0.5)
     assert load.missing() == {}
     kinds = {r.rejection for r in rejected(connection, topology)}
@@ -114,6 +121,22 @@ def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(
         ]
     for one in running_ones:
         one.result()
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_successor_to_whom_nothing_comes_tells_what_its_predecessor_counted(
+    host: str, broker: Connection, topics: Topology
+) -> None:
+    """All is counted and committed, and not yet told: nothing that comes would remind anybody."""
+    ago_ms = time.time_ns() // 1_000_000 - START_MS - 150_000
+    publish_all(
+        Upstream(broker, topics), [served(number, ago_ms) for number in range(1, COUNTED + 1)]
+    )
+    with running(host, broker, topics, "timeless"):
+        eventually(lambda: committed(broker, topics, Family.SERVING) == COUNTED, "all is counted")
+    assert told(broker, topics) < COUNTED
+    with supervised(host, broker, topics):
+        eventually(lambda: told(broker, topics) == COUNTED, "all is told")
 
 
 def test_a_worker_killed_once_loses_nothing(broker: Connection) -> None:

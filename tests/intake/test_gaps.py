@@ -17,11 +17,20 @@ from streams.intake.gaps import holds_records
 from streams.kafka.connection import Connection
 from streams.kafka.headers import to_headers
 from streams.kafka.topics import INTAKE, Topology
-from tests.intake.host_process import BUG_EXIT, HOSTS, PASSED_OVER, STALL_S, running, stop
+from tests.eventually import eventually
+from tests.intake.crew import supervised
+from tests.intake.host_process import (
+    BUG_EXIT,
+    HOSTS,
+    PASSED_OVER,
+    STALL_S,
+    running,
+    stop,
+)
 from tests.intake.partition import served
 from tests.intake.test_batched import old_ms, requests
 from tests.intake.test_hosts import attempts, headers, started
-from tests.intake.upstream import DOMAIN, Upstream, eventually, read_all, rejected
+from tests.intake.upstream import DOMAIN, Upstream, read_all, rejected
 
 COMPACT = {
     "cleanup.policy": "compact",
@@ -154,6 +163,14 @@ def test_a_worker_takes_no_hole_for_a_loss(broker: Connection, topics: Topology)
         assert stop(process) == 0
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_was_aborted_is_taken_in_too(host: str, broker: Connection, topics: Topology) -> None:
+    """A record counts when it is in the topic: nobody's open transaction hides anybody's."""
+    Transactional(broker, job_topic(topics)).publish(1, 5, abort=True)
+    with supervised(host, broker, topics):
+        took_in_all(broker, topics, 5)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("host", HOSTS)
 def test_time_passes_behind_a_marker(host: str, broker: Connection, topics: Topology) -> None:
@@ -184,13 +201,12 @@ def test_a_worker_ends_where_a_record_was_passed_over(
             upstream.publish(21, 20 + behind)
         assert process.wait(60) == BUG_EXIT
     upstream.publish(41, 60)
-    with running("faust", broker, topics) as successor:
+    with supervised("faust", broker, topics):
         wanted = [*range(1, 21 + behind), *range(41, 61)]
         eventually(lambda: attempts(broker, topics) == wanted, "all else is taken in")
         eventually(
             lambda: refusals(broker, topics) == [PASSED_OVER], "it is refused for what it is"
         )
-        assert stop(successor) == 0
 
 
 def took_in_all(connection: Connection, topology: Topology, last: int) -> None:

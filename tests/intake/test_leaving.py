@@ -7,17 +7,18 @@ import pytest
 
 from compose.broker.layout import connection
 from compose.broker.nodes import kill, start
-from compose.broker.nodes import stop as stop_broker
 from streams.intake.outbox import LEAVE_S
 from streams.kafka.admin import Admin
 from streams.kafka.topics import Topology
-from tests.intake.host_process import HOSTS, running, stop
+from tests.eventually import eventually
+from tests.intake.crew import supervised
+from tests.intake.host_process import HOSTS, running
 from tests.intake.test_hosts import attempts, started
-from tests.intake.upstream import Upstream, eventually, publish_all
-from tests.kafka.conftest import new_broker
+from tests.intake.upstream import Upstream, publish_all
+from tests.kafka.conftest import own_broker
 
-LONGEST_S = 4 * LEAVE_S
-"""Twice for what was sent, once for the offsets, once for the machine."""
+LONGEST_S = 5 * LEAVE_S
+"""Twice for what was sent, once for the offsets, once to leave the group, once for the machine."""
 
 EACH = 500
 
@@ -28,9 +29,8 @@ def test_a_worker_without_its_broker_ends_when_told(
     host: str, topology: Topology, tmp_path: Path
 ) -> None:
     """It ends in bounded time, and its successor brings every event to where it belongs."""
-    layout = new_broker(tmp_path)
-    there = connection(tmp_path, layout)
-    try:
+    with own_broker(tmp_path) as layout:
+        there = connection(tmp_path, layout)
         assert Admin(there).apply(topology).done
         upstream = Upstream(there, topology)
         publish_all(upstream, map(started, range(1, EACH + 1)))
@@ -43,9 +43,6 @@ def test_a_worker_without_its_broker_ends_when_told(
         start(tmp_path, layout)
         again = Upstream(there, topology)
         publish_all(again, map(started, range(2 * EACH + 1, 3 * EACH + 1)))
-        with running(host, there, topology) as successor:
+        with supervised(host, there, topology):
             wanted = list(range(1, 3 * EACH + 1))
             eventually(lambda: attempts(there, topology) == wanted, "every event is accepted")
-            assert stop(successor) == 0
-    finally:
-        stop_broker(tmp_path, layout.nodes)

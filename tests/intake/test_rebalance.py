@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers of intake join and leave while events come: each counts once, and nobody stalls."""
 
-import signal
-import subprocess
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from random import Random
-from typing import Self
 
 import pytest
 
@@ -16,9 +11,9 @@ from streams.intake.faust_host import STALL_S
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import declare
-from tests.intake.host_process import BUG_EXIT, HOSTS, LOST_EXIT, running
+from tests.intake.crew import Crew
+from tests.intake.host_process import HOSTS, running
 from tests.intake.test_crashes import Load
-from tests.intake.upstream import PATIENCE_S
 
 pytestmark = pytest.mark.long  # whole processes die here, on their own time
 
@@ -29,48 +24,6 @@ START_S = 5.0
 MOST_AT_ONCE = 40
 STANDSTILL_S = 3 * STALL_S
 """How long the last event may take, be it that Faust first has to be caught standing still."""
-
-Process = subprocess.Popen[bytes]
-
-
-class Crew:
-    """Workers of one group, each with a successor where it ends by itself, as under a supervisor.
-
-    A Faust worker may: after a rebalance it finds what Faust passed over, and goes for it.
-    """
-
-    def __init__(self, start: Callable[[], AbstractContextManager[Process]]) -> None:
-        """Nobody works yet."""
-        self._start = start
-        self._stack = ExitStack()
-        self._working: list[Process] = []
-        self.replaced = 0
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End whoever works still."""
-        self._stack.close()
-
-    def join(self) -> None:
-        """One worker more."""
-        self._working.append(self._stack.enter_context(self._start()))
-
-    def leave(self, number: int) -> None:
-        """One worker leaves in good order; whoever can do no more has left already."""
-        leaving = self._working.pop(number)
-        leaving.terminate()
-        assert leaving.wait(PATIENCE_S) in {0, LOST_EXIT, BUG_EXIT, -signal.SIGTERM}
-
-    def look(self) -> None:
-        """Replace those who have ended by themselves, for a reason that is known."""
-        for ended in [worker for worker in self._working if worker.poll() is not None]:
-            assert ended.returncode in {LOST_EXIT, BUG_EXIT}
-            self._working.remove(ended)
-            self.replaced += 1
-            self.join()
 
 
 def rebalanced(host: str, connection: Connection, *, seed: int, changes: int) -> None:

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests become profiles of whole windows, which replace each other and never add."""
 
+import random
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from schemas.ids import DeploymentId
 from schemas.reasons import Rejection
 from schemas.serving import RequestProfile, RequestProfileObserved
 from schemas.validation import validate
-from streams.intake.cells import CELLS
+from streams.intake.cells import CELLS, cell_of, encode_cell
+from streams.intake.fold_rules import FOLD
 from streams.intake.requests import bucket_of, percentile, upper_end
+from streams.kafka.topics import PUBLISHED_BYTES
 from tests.intake.partition import START_MS, Partition, merged, profiles, refusals, served
 
 TOPIC = "request.events.main"
@@ -84,6 +89,41 @@ def test_a_request_out_of_its_time_is_refused(
     if refused:
         assert (found[0].rejection, found[0].field) == (Rejection.INVALID_VALUE, "served_ms")
         assert found[0].topic == TOPIC
+
+
+@pytest.mark.parametrize("spread", [1, 2_000], ids=["idle", "busy"])
+def test_a_cell_fits_into_a_record_whatever_upstream_publishes(spread: int) -> None:
+    """A gateway that names a deployment per request: what has no room is refused, all else counts.
+
+    After that time passes, there is room again.
+    """
+    partition, rng = Partition(TOPIC), random.Random(7)  # noqa: S311  # chance that repeats
+    room_bytes, most_bytes = FOLD.room_bytes // 20, PUBLISHED_BYTES // 20
+    partition.state.fold = structs.replace(FOLD, room_bytes=room_bytes)
+    refused, slowest_ms = 0, dict[str, int]()
+    for number in range(1, 20_001):
+        request = structs.replace(
+            served(number, latency_ms=rng.randrange(spread)),
+            deployment=DeploymentId(f"acme/request-{rng.randrange(20_000 // spread + 400)}@1"),
+        )
+        if refusals(partition.arrives(request, 0)):
+            refused += 1
+        else:
+            known_ms = slowest_ms.get(request.deployment, 0)
+            slowest_ms[request.deployment] = max(known_ms, request.latency_ms)
+        assert partition.state.cells[cell_of(request.gateway)].requests_bytes < most_bytes
+    assert refused > 500
+    (cell,) = (cell for cell in partition.state.cells if cell.windows)
+    assert len(encode_cell(cell)) <= cell.requests_bytes
+    assert sum(window.requests for window in cell.windows.values()) == 20_000 - refused
+    told = {p.deployment: p.latency_p99_ms for p in profiles(partition.quiet(70_000))}
+    assert set(told) == set(slowest_ms)
+    whole = {key[0]: percentile(window.latencies, 100) for key, window in cell.windows.items()}
+    assert all(whole[name] >= slowest_ms[name] for name in whole)
+    partition.quiet(400_000)
+    partition.quiet(500_000)
+    assert (cell.windows, cell.requests_bytes) == ({}, 0)
+    assert refusals(partition.arrives(served(30_000, 500_000), 500_000)) == []
 
 
 def test_nothing_told_is_forgotten_before_it_was_told() -> None:

@@ -8,17 +8,18 @@ import pytest
 
 from compose.broker.certificates import principals
 from compose.broker.layout import Layout, connection
-from compose.broker.nodes import stop as stop_broker
 from schemas.catalogue import Family
 from streams.intake.gaps import holds_records
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import ANYBODY, INTAKE, Topology, declare
-from tests.intake.host_process import HOSTS, running, stop
+from tests.eventually import eventually
+from tests.intake.crew import supervised
+from tests.intake.host_process import HOSTS
 from tests.intake.partition import beat
 from tests.intake.test_hosts import attempts, headers, started
-from tests.intake.upstream import DOMAIN, Upstream, eventually, publish_all, read_all, rejected
-from tests.kafka.conftest import new_broker
+from tests.intake.upstream import DOMAIN, Upstream, publish_all, read_all, rejected
+from tests.kafka.conftest import own_broker
 
 JUNK = b"\x0a\xff"
 
@@ -27,11 +28,8 @@ JUNK = b"\x0a\xff"
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Path, Layout]]:
     """A secured broker on which nobody may do anything yet."""
     home = tmp_path_factory.mktemp("secured")
-    layout = new_broker(home, secured_for=principals([ANYBODY]))
-    try:
+    with own_broker(home, secured_for=principals([ANYBODY])) as layout:
         yield home, layout
-    finally:
-        stop_broker(home, layout.nodes)
 
 
 @pytest.mark.long
@@ -48,9 +46,8 @@ def test_events_go_through_a_secured_broker(host: str, secured: tuple[Path, Layo
         upstream.publish(beat("n-1", first))  # for a cell to be kept
         upstream.put(topic, JUNK, headers())
         upstream.flush()
-        with running(host, intake, topology) as process:
+        with supervised(host, intake, topology):
             came_through(operator, topology, first + 99, refused=1 + first // 100)
-            assert stop(process) == 0
         assert read_all(operator, topology.cells.name) != []
         # It may ask what is committed; a look that is not granted would call it a loss.
         assert not holds_records(intake, topology.group(INTAKE), (topic, 0), 0, 1)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The world around intake on a real broker: who publishes, and who reads what came of it."""
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -13,16 +12,19 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from schemas.catalogue import BY_EVENT, Event
+from schemas.catalogue import BY_EVENT, Event, Family
 from schemas.codec import decode_event, publish
 from schemas.ledger import RejectedEvent
 from schemas.records import Origin, Published
+from schemas.serving import RequestProfileObserved
 from streams.intake import Refused
+from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import from_record, to_headers
 from streams.kafka.keys import key_of
 from streams.kafka.rejected import read_refused
-from streams.kafka.topics import Topology
+from streams.kafka.topics import INTAKE, Topology
+from tests.intake.partition import merged
 
 DOMAIN = "main"
 PATIENCE_S = 120.0
@@ -50,6 +52,13 @@ class Upstream:
         published = publish(event, Origin(ce_id or f"{id(event):x}", "upstream"))
         topic = self._topology.published(BY_EVENT[type(event)].family, DOMAIN).name
         self.put(topic, published.payload, list(to_headers(published)), key_of(event))
+
+    def publish_to(self, topic: str, events: Iterable[Event]) -> None:
+        """Publish events to partition 0 of a topic, in order, and wait until all are there."""
+        for number, event in enumerate(events):
+            published = publish(event, Origin(f"e-{number}", "upstream"))
+            self.put(topic, published.payload, list(to_headers(published)), partition=0)
+        self.flush()
 
     def put(
         self,
@@ -104,7 +113,7 @@ def accepted(connection: Connection, topology: Topology) -> list[Published]:
 
 
 def _published(message: Message) -> Published:
-    found = from_record(_headers(message), message.value())
+    found = from_record(headers_of(message), message.value())
     assert not isinstance(found, Refused)
     return found
 
@@ -114,23 +123,30 @@ def accepted_events(connection: Connection, topology: Topology) -> list[Event]:
     return [decode_event(p.ce_type, p.payload) for p in accepted(connection, topology)]
 
 
+def told(connection: Connection, topology: Topology) -> int:
+    """Return how many requests the engine was told of, each window once."""
+    found = accepted_events(connection, topology)
+    profiles = merged([e.profile for e in found if isinstance(e, RequestProfileObserved)])
+    return sum(profile.requests for profile in profiles.values())
+
+
+def committed(connection: Connection, topology: Topology, family: Family = Family.JOB) -> int:
+    """Return how many records of a family's topic are committed."""
+    name = topology.published(family, DOMAIN).name
+    found = Admin(connection).committed(topology.group(INTAKE))
+    return sum(offset for (topic, _), offset in found.items() if topic == name)
+
+
 def rejected(connection: Connection, topology: Topology) -> list[RejectedEvent]:
     """Return what was refused."""
     records = read_all(connection, topology.rejected.name)
-    return [read_refused(_headers(m), m.value()) for m in records]
+    return [read_refused(headers_of(m), m.value()) for m in records]
 
 
-def _headers(message: Message) -> Sequence[tuple[str, str | bytes | None]]:
+def headers_of(message: Message) -> Sequence[tuple[str, str | bytes | None]]:
+    """Return the headers of a record, one of each name."""
     headers: dict[str, str | bytes | None] = dict(message.headers() or ())
     return list(headers.items())
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; fail with what did not."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S:.0f} s: {what}"
-        time.sleep(0.1)
 
 
 def publish_all(upstream: Upstream, events: Iterable[Event]) -> None:

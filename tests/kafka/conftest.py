@@ -55,6 +55,16 @@ def new_broker(home: Path, count: int = 1, secured_for: Sequence[str] = ()) -> L
 
 
 @contextmanager
+def own_broker(home: Path, count: int = 1, secured_for: Sequence[str] = ()) -> Generator[Layout]:
+    """The same for as long as this lasts, whatever becomes of its nodes meanwhile."""
+    layout = new_broker(home, count, secured_for)
+    try:
+        yield layout
+    finally:
+        stop(home, layout.nodes)
+
+
+@contextmanager
 def locked(path: Path) -> Generator[None]:
     """Hold a file for this process alone."""
     with path.open("a") as file:

@@ -27,6 +27,7 @@ def test_a_broker_becomes_what_is_declared(broker: Connection, topology: Topolog
     for topic in topology.topics:
         assert found[topic.name].partitions == topic.partitions
         assert configs(topic, topology).items() <= found[topic.name].configs.items()
+    assert found[topology.cells.name].configs["segment.ms"] == "600000"
 
 
 def test_a_setting_that_drifted_is_set_again(broker: Connection, topics: Topology) -> None:

@@ -7,7 +7,7 @@ do we; hosts, ports and folders become this machine's.
 
 import re
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,17 @@ Service = Mapping[str, Any]
 
 
 def services(*names: str) -> dict[str, Service]:
-    """What files say together: environments are merged, of all else the last one counts."""
+    """What files say together: as an engine does it, where they say different things of one."""
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         told = yaml.safe_load((FOLDER / f"{name}.compose.yaml").read_text())
         for service, said in told["services"].items():
             before = found.get(service, {})
-            both = {**before.get("environment", {}), **said["environment"]}
-            found[service] = {**before, **said, "environment": both}
+            both = {
+                part: {**before.get(part, {}), **said.get(part, {})}
+                for part in ("environment", "healthcheck")
+            }
+            found[service] = {**before, **said, **both}
     return dict(found)
 
 
@@ -126,6 +129,16 @@ def hold_to_a_ledger(operator: Connection, engine: Connection, nodes: int) -> No
     with KafkaLedger(engine, topology) as ledger:
         assert ledger.append(ledger.acquire("test"), 0, Batch([b"a", b"b"])) == 2
         assert list(ledger.read(0, 10)) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("names", [("laptop",), ("laptop", "secured"), ("production",)])
+def test_a_health_check_takes_little_of_the_machine(names: Sequence[str]) -> None:
+    """A tool of Kafka's is a JVM, and would take the node's own heap; so it has one of its own."""
+    for service in services(*names).values():
+        check = service["healthcheck"]
+        if any("/opt/kafka/" in word for word in check["test"]):
+            assert check["test"][:3] == ["CMD", "env", "KAFKA_HEAP_OPTS=-Xmx96m"]
+            assert int(check["interval"].removesuffix("s")) >= 15
 
 
 def test_the_laptops_file_makes_a_broker(tmp_path: Path) -> None:

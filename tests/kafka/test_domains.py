@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.catalogue import Family
+from schemas.catalogue import CATALOGUE, EventType, Family
 from streams.kafka.domains import read_domains
-from streams.kafka.topics import TopologyError, TrustDomain
+from streams.kafka.topics import TopologyError, TrustDomain, declare
+from streams.sources import UPSTREAM, tenant_of
+from tests.schemas.samples import SAMPLES
 
 GOOD = """
 [domains.core]
@@ -25,11 +27,32 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_file_says_who_may_publish_what(tmp_path: Path) -> None:
-    """What a domain leaves out is everything that upstream may say, and every tenant."""
+    """A domain that leaves both out may say everything that upstream may, for every tenant."""
     assert read_domains(written(tmp_path, GOOD)) == (
         TrustDomain("core"),
         TrustDomain("batch", frozenset({"acme", "globex"}), frozenset({Family.JOB})),
     )
+
+
+def test_who_speaks_for_some_tenants_says_nothing_of_the_fleet_unless_it_is_named(
+    tmp_path: Path,
+) -> None:
+    """The fleet is everybody's: no tenant's name would hold such a domain back there."""
+    (batch,) = read_domains(written(tmp_path, "[domains.batch]\ntenants = ['acme']"))
+    assert batch == TrustDomain("batch", frozenset({"acme"}), UPSTREAM - {Family.FLEET})
+    names = {topic.name for topic in declare([batch]).upstream}
+    assert names == {"tenant.events.batch", "job.events.batch", "request.events.batch"}
+    text = "[domains.sites]\ntenants = ['acme']\nfamilies = ['fleet.events']"
+    (named,) = read_domains(written(tmp_path, text))
+    assert named.families == {Family.FLEET}
+
+
+@pytest.mark.parametrize("event", CATALOGUE, ids=lambda entry: entry.ce_type)
+def test_only_events_of_the_fleet_are_about_no_tenant(event: EventType) -> None:
+    """So whoever may not speak of the fleet is held to its tenants in all that it says."""
+    if event.family in UPSTREAM:
+        owned = tenant_of(SAMPLES[event.event]) is not None
+        assert owned == (event.family is not Family.FLEET)
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from compose.broker.layout import connection
-from compose.broker.nodes import kill, start, stop
-from schemas.ledger import Batch, CorruptLedgerError, FencedError, scan
+from compose.broker.nodes import kill, start
+from schemas.ledger import Batch, CorruptLedgerError, FencedError, LedgerStorageError, scan
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, placed_at, record_headers
@@ -27,9 +28,9 @@ from streams.kafka.ledger import KafkaLedger, input_name
 from streams.kafka.lock import Lock, Outgoing
 from streams.kafka.partition import Partition
 from streams.kafka.reader import KafkaReader
-from streams.kafka.rejected import RejectedLog
+from streams.kafka.rejected import RejectedLog, refused_headers
 from streams.kafka.topics import ENGINE, READER, Topology
-from tests.kafka.conftest import new_broker
+from tests.kafka.conftest import own_broker
 from tests.streams.appender import FENCED
 from tests.streams.ledger_contract import SIZE, batch, records, refused
 
@@ -79,6 +80,37 @@ def leave_open(broker: Connection, topology: Topology, *contents: bytes, head: i
         producer.produce(topology.ledger.name, data, partition=0, headers=record_headers(at))
     assert producer.flush(PATIENCE_S) == 0
     return producer
+
+
+def threads_of_this_process() -> int:
+    """How many threads it has, those of its clients with them."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+class CutOff(list[Outgoing]):
+    """Records with something that happens after the first was handed over."""
+
+    def __init__(self, entries: Sequence[Outgoing], happens: Callable[[], None]) -> None:
+        """Keep them."""
+        super().__init__(entries)
+        self._happens = happens
+
+    def __iter__(self) -> Iterator[Outgoing]:
+        """Let it happen in between."""
+        first, *rest = super().__iter__()
+        yield first
+        self._happens()
+        yield from rest
+
+
+def wait_for_uncommitted(broker: Connection, topic: str) -> None:
+    """Return once something lies in a topic, committed or not."""
+    settings = {"group.id": "nobody", "isolation.level": "read_uncommitted"}
+    consumer = Consumer(broker.settings() | settings)
+    deadline = time.monotonic() + PATIENCE_S
+    while consumer.get_watermark_offsets(TopicPartition(topic, 0), PATIENCE_S)[1] == 0:
+        assert time.monotonic() < deadline
+    consumer.close()
 
 
 # --- writers --------------------------------------------------------------------------------------
@@ -210,6 +242,25 @@ def test_inputs_that_are_topics_show_in_the_group_too(broker: Connection, topics
     assert Admin(broker).committed(topics.group(ENGINE)) == {(topics.accepted.name, 1): 7}
 
 
+def test_refused_events_are_counted_however_many_they_are(
+    broker: Connection, topics: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patience is with a broker that gives nothing, and not with how long the whole topic takes."""
+    monkeypatch.setattr("streams.kafka.rejected.PATIENCE_S", 0.0)
+    monkeypatch.setattr("streams.kafka.rejected._LOOK_S", 5.0)
+    many = 1_200  # more than one look gives
+    lock, event = Lock(broker, topics.lock), refused(0)
+    entry = Outgoing(topics.rejected.name, refused_headers(event), event.published.payload)
+    partition = Partition(broker, topics.rejected.name, topics.group(READER))
+    partition.wait_for_end(lock.commit([entry] * many))
+    partition.close()
+    lock.close()
+    refused_log = RejectedLog(broker, topics)
+    kept = refused_log.rejected(many - 1, 10)
+    refused_log.close()
+    assert kept == [(many - 1, event), (many, event)]
+
+
 # --- the broker -----------------------------------------------------------------------------------
 
 
@@ -221,9 +272,8 @@ def test_a_killed_broker_comes_back_with_everything_acknowledged(
 
     The writer goes on by itself: it takes the lease again and asks for the head.
     """
-    layout = new_broker(tmp_path)
-    broker, (node,) = connection(tmp_path, layout), layout.nodes
-    try:
+    with own_broker(tmp_path) as layout:
+        broker, (node,) = connection(tmp_path, layout), layout.nodes
         assert Admin(broker).apply(topology).done
         with appender(broker, topology) as running:
             told(running, lines=3)
@@ -234,8 +284,35 @@ def test_a_killed_broker_comes_back_with_everything_acknowledged(
         with KafkaLedger(broker, topology) as ledger:
             ledger.acquire("afterwards")
         check_whole(broker, topology, int(last))
-    finally:
-        stop(tmp_path, layout.nodes)
+
+
+@pytest.mark.long
+def test_a_writer_leaves_a_broker_that_died_in_its_transaction(
+    topology: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for no broker that may never come back, and nothing of it stays behind."""
+    monkeypatch.setattr("streams.kafka.lock._PATIENCE_S", 5.0)
+    with own_broker(tmp_path) as layout:
+        broker, (node,) = connection(tmp_path, layout), layout.nodes
+        threads = threads_of_this_process()
+        assert Admin(broker).apply(topology).done
+        lock = Lock(broker, topology.lock)
+
+        def die() -> None:
+            wait_for_uncommitted(broker, topology.ledger.name)
+            kill(tmp_path, node)
+
+        entry = Outgoing(topology.ledger.name, record_headers(0), b"lost")
+        with pytest.raises(LedgerStorageError):
+            lock.commit(CutOff([entry, entry], die))
+        leaving = threading.Thread(target=lock.close, daemon=True)
+        leaving.start()
+        leaving.join(PATIENCE_S / 2)
+        assert not leaving.is_alive()
+    deadline = time.monotonic() + PATIENCE_S
+    while threads_of_this_process() > threads and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert threads_of_this_process() <= threads
 
 
 # --- damage ---------------------------------------------------------------------------------------

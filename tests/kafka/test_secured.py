@@ -15,7 +15,8 @@ from msgspec import structs
 
 from compose.broker.certificates import make_certificates, principals
 from compose.broker.layout import Layout, certificates, connection
-from compose.broker.nodes import stop
+from compose.installation import Where
+from compose.watch import lag_grid
 from schemas.catalogue import Family
 from schemas.ledger import LedgerBusyError, LedgerStorageError, scan
 from streams.adapters.slurm_host import SlurmEnds, SlurmHost
@@ -36,7 +37,8 @@ from streams.kafka.topics import (
     TrustDomain,
     declare,
 )
-from tests.kafka.conftest import new_broker
+from streams.live.kafka_ends import KafkaHerald
+from tests.kafka.conftest import own_broker
 from tests.streams.ledger_contract import SIZE, batch, records
 
 PATIENCE_S = 30
@@ -51,12 +53,9 @@ As = Callable[[str], Connection]
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Path, Layout]]:
     """A secured broker with all topics and grants."""
     home = tmp_path_factory.mktemp("secured")
-    layout = new_broker(home, secured_for=principals(TOPOLOGY.domains))
-    try:
+    with own_broker(home, secured_for=principals(TOPOLOGY.domains)) as layout:
         assert Admin(connection(home, layout)).apply(TOPOLOGY).done
         yield home, layout
-    finally:
-        stop(home, layout.nodes)
 
 
 @pytest.fixture
@@ -163,6 +162,26 @@ def test_the_engine_alone_writes_the_ledger_and_readers_read_it(
         assert list(scan(archiver)) == records(0) + records(1)
     with KafkaReader(as_(AGENT), topology, AGENT) as agent, pytest.raises(LedgerStorageError):
         agent.head()
+
+
+def test_the_operator_sees_who_is_how_far(secured: tuple[Path, Layout], tmp_path: Path) -> None:
+    """`lag` asks as who may see upstream's topics, intake's group and snapshots all at once."""
+    home, _ = secured
+    domains = tmp_path / "domains.toml"
+    domains.write_text(f"[domains.{CORE.name}]\n")
+    where = Where(broker=home, domains=domains, prefix="lag.")
+    topology = declare([CORE], prefix="lag.", partitions=1)
+    assert Admin(connection(*secured)).apply(topology).done
+    with KafkaLedger(connection(*secured, ENGINE), topology) as ledger:
+        ledger.append(ledger.acquire("a"), 0, batch(0))
+    with closing(KafkaHerald(connection(*secured, ENGINE), topology, "a")) as herald:
+        herald.announce(SIZE - 1, b"digest")
+    assert write(connection(*secured, INTAKE), topology.accepted) is None
+    rows = {(row[0], row[1]): row[3:] for row in lag_grid(where, tmp_path).rows}
+    assert rows["engine", topology.accepted.name] == (0, 1, 1)
+    assert rows["archiver", "ledger records"] == (0, SIZE, SIZE)
+    assert rows["snapshots", "ledger records"] == (SIZE - 1, SIZE, 1)
+    assert {what for who, what in rows if who == INTAKE} == {t.name for t in topology.upstream}
 
 
 def test_slurm_is_read_by_its_domain_and_refused_by_intake(

@@ -21,7 +21,8 @@ from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers, from_record
 from streams.kafka.topics import ANYBODY, Key, Topic, Topology, TopologyError
-from tests.intake.upstream import eventually, read_all, rejected
+from tests.eventually import eventually
+from tests.intake.upstream import read_all, rejected
 from tests.streams.adapters.test_slurm import OURS, record
 
 PATIENCE_S = 60.0

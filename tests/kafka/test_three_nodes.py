@@ -3,8 +3,7 @@
 
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +12,15 @@ from confluent_kafka.admin import AdminClient
 from msgspec import structs
 
 from compose.broker.layout import Layout, connection
-from compose.broker.nodes import kill, start, stop
+from compose.broker.nodes import kill, start
 from schemas.ledger import tail
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.ledger import KafkaLedger
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import Topology
-from tests.kafka.conftest import new_broker
+from tests.eventually import eventually
+from tests.kafka.conftest import own_broker
 from tests.kafka.test_ledger_faults import appender, check_whole
 from tests.streams.ledger_contract import SIZE
 
@@ -35,11 +35,8 @@ PATIENCE_S = 120.0
 @pytest.fixture
 def three(tmp_path: Path) -> Generator[tuple[Path, Layout]]:
     """Three nodes of their own."""
-    layout = new_broker(tmp_path, NODES)
-    try:
+    with own_broker(tmp_path, NODES) as layout:
         yield tmp_path, layout
-    finally:
-        stop(tmp_path, layout.nodes)
 
 
 class Listening(threading.Thread):
@@ -88,13 +85,6 @@ class Tailing(threading.Thread):
         finally:
             self.told.set()
             self.join(PATIENCE_S)
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def leader(broker: Connection, topology: Topology) -> int:

@@ -11,6 +11,7 @@ from schemas.catalogue import Family
 from schemas.ids import job_id
 from schemas.jobs import JobCancelled
 from streams.intake import MAX_PAYLOAD_BYTES
+from streams.kafka.plan import configs
 from streams.kafka.topics import (
     AGENT,
     ARCHIVER,
@@ -119,6 +120,15 @@ def test_the_ledger_is_one_partition_that_is_kept_for_ever() -> None:
         "verdicts",
         "snapshots",
     ]
+
+
+def test_what_is_compacted_closes_its_segments_soon_and_nothing_else_does() -> None:
+    """A broker compacts closed segments alone: by default those of a week or 1 GB."""
+    topology = declare([WHOLE])
+    names = ("segment.ms", "segment.bytes", "max.compaction.lag.ms", "min.cleanable.dirty.ratio")
+    for topic in topology.topics:
+        said = [configs(topic, topology).get(name) for name in names]
+        assert said == (["600000", "67108864", "600000", "0.1"] if topic.compacted else [None] * 4)
 
 
 def test_what_intake_lets_through_fits_every_topic_behind_it() -> None:

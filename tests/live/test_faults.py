@@ -4,6 +4,7 @@
 What a round does is drawn from a seed; when its blows fall, the machine decides.
 """
 
+import json
 import random
 import signal
 import time
@@ -14,12 +15,13 @@ import pytest
 from msgspec import structs
 
 from compose.broker.layout import connection as connect
-from compose.broker.nodes import kill, start, stop
+from compose.broker.nodes import kill, start
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import Topology
 from streams.live.watch import Patience
-from tests.kafka.conftest import new_broker
+from tests.kafka.conftest import own_broker
+from tests.kafka.test_three_nodes import NODES, kill_leader
 from tests.live.aftermath import check
 from tests.live.engine import FENCED
 from tests.live.installation import PATIENCE_S, Installation
@@ -90,9 +92,11 @@ def test_a_leader_paused_past_its_succession_lands_nothing(
         traffic.flow(1.0)
         engines.signal(first.owner, signal.SIGCONT)
         assert engines.engines.pop(first.owner).wait(PATIENCE_S) == FENCED
-        last = engines.log(first.owner).splitlines()[-1]
-        assert first.owner in last
-        assert "must stop" in last
+        *_, line, said = engines.log(first.owner).splitlines()
+        assert first.owner in said
+        assert "must stop" in said
+        told = json.loads(line)
+        assert (told["event"], told["owner"], told["error"]) == ("stopped", first.owner, said)
         traffic.flow(1.0)
         assert engines.leader().owner == second.owner
         traffic.stop()
@@ -164,11 +168,34 @@ def test_what_comes_before_that_which_it_rests_on_counts_once_that_is_there(
     assert found.directives > 0
 
 
+def test_the_ledgers_leader_of_three_killed_loses_nothing(
+    topology: Topology, tmp_path: Path
+) -> None:
+    """Engines decide on with two nodes, and with the third when it is back."""
+    home, three = tmp_path / "broker", structs.replace(topology, replication=NODES)
+    with own_broker(home, NODES) as layout:
+        at = connect(home, layout)
+        assert Admin(at).apply(three).done
+        with Installation(at, three, tmp_path) as engines:
+            engines.start("e0", "e1")
+            with Traffic(at, three, 18) as traffic:
+                engines.leader()
+                traffic.flow(2.0)
+                kill_leader(home, layout, three)
+                traffic.flow(5.0)
+                start(home, layout)
+                traffic.flow(5.0)
+                traffic.stop()
+                engines.drain()
+            engines.leave()
+            found = check(engines, traffic, tmp_path)
+            assert found.directives > 0
+
+
 def test_a_broker_killed_and_restarted_loses_nothing(topology: Topology, tmp_path: Path) -> None:
     """Engines outlast it, whoever leads then; what was acknowledged before and after is there."""
     home = tmp_path / "broker"
-    layout = new_broker(home)
-    try:
+    with own_broker(home) as layout:
         at = connect(home, layout)
         assert Admin(at).apply(topology).done
         with Installation(at, topology, tmp_path) as engines:
@@ -184,5 +211,3 @@ def test_a_broker_killed_and_restarted_loses_nothing(topology: Topology, tmp_pat
                 engines.drain()
             engines.leave()
             check(engines, traffic, tmp_path)
-    finally:
-        stop(home, layout.nodes)

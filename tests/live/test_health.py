@@ -6,7 +6,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from streams.live.health import LOOPBACK, STALE_MS, HealthPort, Status
+from streams.kafka.partition import PATIENCE_S
+from streams.live.health import LOOPBACK, STALE_MS, HealthPort, HealthPortError, Status
 from streams.live.metrics import Metrics
 from streams.live.ports import Role
 from tests.live.world import FakeClock
@@ -56,6 +57,15 @@ def test_an_engine_that_hangs_is_neither(port: int, status: Status, clock: FakeC
     assert (get(port, "/healthz")[0], get(port, "/readyz")[0]) == (503, 503)
 
 
+def test_who_waits_for_a_broker_is_not_called_dead(
+    port: int, status: Status, clock: FakeClock
+) -> None:
+    """As long as a transaction may take until it is aborted, and one question more."""
+    status.touch(Role.LEADER, ready=True, epoch=3, head=7)
+    clock.rest(int((3 * PATIENCE_S + 5) * 1_000))
+    assert get(port, "/healthz")[0] == 200
+
+
 def test_metrics_are_there_to_scrape(port: int) -> None:
     """All families, before anything happened."""
     code, body = get(port, "/metrics")
@@ -67,3 +77,9 @@ def test_metrics_are_there_to_scrape(port: int) -> None:
 def test_other_pages_name_those_that_are(port: int) -> None:
     """A wrong path is answered, and with what there is."""
     assert get(port, "/") == (404, b"/healthz, /readyz, /metrics\n")
+
+
+def test_a_port_that_is_taken_is_named(port: int, status: Status) -> None:
+    """The message says which, and how to have one that is free."""
+    with pytest.raises(HealthPortError, match=rf"port {port} .*--health-port, or 0"):
+        HealthPort(status, Metrics(), port)

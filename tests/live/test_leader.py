@@ -40,7 +40,7 @@ def leader(
     how = manner() if how is None else how
     watch = Watch(how.owner, how.patience, 0)
     pulse = Pulse(ends.beats, how.owner)
-    made = take_over(ends, how, watch, Follower(world.snapshots), pulse)
+    made = take_over(ends, how, watch, Follower(world.ledger, world.snapshots), pulse)
     try:
         yield made
     finally:
@@ -241,8 +241,8 @@ def test_a_new_leader_goes_on_where_the_ledger_ends() -> None:
     directives = [o for o in world.ledger.told if o.channel.value == "directives"]
     assert directives == [o for o in told if o.channel.value == "directives"]
     assert directives
-    again = Follower()
-    again.follow(world.ledger, world.ledger.head())
+    again = Follower(world.ledger)
+    again.follow(world.ledger.head())
     assert again.digest.update(again.state) == digest
 
 

@@ -1,48 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One engine's life in memory: standby, leader, standby again; snapshots; graceful ends."""
+"""One engine's life in memory: standby, leader, standby again; graceful ends."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from engine.digest import Digest
-from schemas import jobs
+from schemas import fleet, jobs
 from schemas.decisions import LaunchOrdered
-from schemas.ledger import FencedError, LedgerBusyError, LedgerStorageError, Snapshot, scan
+from schemas.ids import NodeName
+from schemas.ledger import (
+    CorruptLedgerError,
+    FencedError,
+    LedgerBusyError,
+    LedgerStorageError,
+    scan,
+)
+from schemas.reasons import Reason
 from streams.live.ends import Ends
-from streams.live.following import Follower
-from streams.live.ports import Beat, Planner, Role
+from streams.live.ports import Arrived, Beat, Role
 from streams.live.service import Service
 from tests.engine.stage import genesis, job
-from tests.live.world import START_MS, HeldPlanner, World, folded, manner
-
-LONG_MS = 20_000
-
-
-def lines(world: World) -> list[str]:
-    """What engines said, in order."""
-    return [str(call.kwargs["event"]) for call in world.lines.calls]
-
-
-def live(
-    world: World,
-    owner: str = "one",
-    *,
-    for_ms: int = LONG_MS,
-    every: int = 1_000_000,
-    watch: Callable[[], None] = lambda: None,
-    planner: Planner | None = None,
-) -> Ends:
-    """Let an engine live for a while of the world's time, told to stop then."""
-    until_ms = world.clock.steady + for_ms
-    ends = world.ends(planner)
-
-    def stop() -> bool:
-        watch()
-        return world.clock.steady >= until_ms
-
-    Service(ends, manner(owner, every=every), stop).run()
-    return ends
+from tests.live.world import (
+    START_MS,
+    HeldPlanner,
+    MemoryBeats,
+    MemoryInput,
+    World,
+    lines,
+    live,
+    manner,
+)
 
 
 def test_an_engine_alone_waits_a_moment_and_leads() -> None:
@@ -61,6 +48,51 @@ def test_an_engine_alone_waits_a_moment_and_leads() -> None:
     assert ends.metrics.value("singlepool_allocated_devices") == 2
     assert ends.metrics.value("singlepool_capacity_devices") == 16
     assert ends.metrics.value("singlepool_consumer_lag_events") == 0
+
+
+def test_what_is_held_is_told_though_no_cycle_follows() -> None:
+    """The last job ends and a node goes, which nobody plans for; nor need who leads next."""
+    world = World()
+    world.input.publish(*genesis(), jobs.JobSubmitted(job("a", 2)))
+    assert census(live(world)) == (2, 16, 0)
+    assert census(live(world, "two")) == (2, 16, 0)
+    world.input.publish(
+        jobs.JobStarted(job("a").id, 1),
+        jobs.JobFinished(job("a").id, 1),
+        fleet.NodeRemoved(NodeName("a0"), 1),
+    )
+    assert census(live(world, "three")) == (0, 12, 0)
+    assert lines(world).count("cycle") == 1
+
+
+def census(ends: Ends) -> tuple[float, float, float]:
+    """Devices that are held and that there are, and jobs that wait."""
+    value = ends.metrics.value
+    held = value("singlepool_allocated_devices") or 0.0
+    there = value("singlepool_capacity_devices") or 0.0
+    waiting = (value("singlepool_jobs_waiting", reason=r.value) or 0.0 for r in Reason)
+    return held, there, sum(waiting)
+
+
+def test_who_leads_no_more_tells_nothing_of_the_pool() -> None:
+    """Deposed, an engine stands by for another, and its last figures are not those of now."""
+    world = World()
+    world.input.publish(*genesis(), jobs.JobSubmitted(job("a", 2)))
+    ends = world.ends()
+    seen: list[tuple[float, float, float]] = []
+
+    def stop() -> bool:
+        if "stands back" in lines(world):
+            world.beats.beats.append(Beat("another", Role.LEADER, 2, 0, 2))
+            seen.append(census(ends))
+        elif census(ends)[0] == 2 and not world.ledger.failures:
+            world.ledger.failures = [LedgerStorageError("no answer came")]
+            world.input.publish(jobs.JobSubmitted(job("never", 1_000)))
+        return len(seen) > 20
+
+    Service(ends, manner("one"), stop).run()
+    assert lines(world).count("leading") == 1
+    assert seen[-1] == (0, 0, 0)
 
 
 def test_a_standby_follows_while_the_leader_beats() -> None:
@@ -93,77 +125,68 @@ def test_a_leader_that_leaves_hands_over_at_once() -> None:
     assert world.clock.steady - before_ms < 500
 
 
-def test_a_start_from_a_snapshot_is_a_start_from_zero() -> None:
-    """Same state, same digest as announced; and the tail alone is read."""
+class Broken(MemoryInput):
+    """An input that can never be read."""
+
+    def poll(self, limit: int, timeout_ms: int) -> Arrived:
+        """Fail as a broker does that does not let in who asks."""
+        self._clock.rest(timeout_ms)
+        msg = f"not one of {limit} events may be read"
+        raise LedgerStorageError(msg)
+
+
+def test_what_no_trying_helps_is_tried_ever_less_often() -> None:
+    """Each try of a leader costs an epoch that the ledger keeps for ever."""
     world = World()
-    world.input.publish(*genesis(), *(jobs.JobSubmitted(job(f"j{i}", 2)) for i in range(6)))
-    live(world, every=10)
-    head = world.ledger.head()
-    announced = dict(world.herald.announced)
-    assert head in announced
-    assert world.snapshots.positions()[-1] == head
-    warm = Follower(world.snapshots)
-    assert warm.began == head
-    warm.warm()
-    assert warm.digest.update(warm.state) == announced[head]
-    for position, digest in announced.items():
-        assert Digest().update(folded(world.records()[:position])) == digest
+    world.input = Broken(world.clock)
+    live(world, for_ms=60_000)
+    rests = [c.kwargs["rest_ms"] for c in world.lines.calls if c.kwargs["event"] == "stands back"]
+    assert rests[:6] == [500, 1_000, 2_000, 4_000, 8_000, 8_000]
+    assert world.ledger.acquire("who asks").epoch == len(rests) + 1
 
 
-def test_few_snapshots_are_kept() -> None:
-    """The newest, and as many older ones as a damaged one may need."""
+def test_a_ledger_that_lost_records_ends_an_engine() -> None:
+    """Somebody has to look; to try again for ever would hide it."""
     world = World()
-    world.input.publish(*genesis())
-    for start in range(0, 40, 4):
-        wanted = [jobs.JobSubmitted(job(f"j{i}", 2)) for i in range(start, start + 4)]
-        world.input.publish(*wanted)
-        live(world, f"e{start}", every=5)
-    assert len(world.snapshots.positions()) == 3
-    assert world.snapshots.positions()[-1] == world.ledger.head()
 
+    def lost(start: int, limit: int) -> list[bytes]:
+        msg = f"{limit} records from {start} on are gone"
+        raise CorruptLedgerError(msg)
 
-def test_snapshots_that_do_not_restore_are_passed_over() -> None:
-    """One of another build's version costs a longer tail, no more."""
-    world = World()
-    world.input.publish(*genesis())
     live(world)
-    (sound,) = world.snapshots.positions()
-    world.snapshots.put(Snapshot(sound + 1, b"of another version"))
-    assert Follower(world.snapshots).began == sound
-    world.snapshots.drop(sound)
-    assert Follower(world.snapshots).began == 0
+    world.ledger.read = lost  # type: ignore[method-assign]  # a fault of the carrier
+    with pytest.raises(CorruptLedgerError):
+        live(world, "two")
 
 
-def test_a_snapshot_that_cannot_be_kept_stops_nobody() -> None:
-    """A full disk is said and counted; the ledger holds all."""
-    world = World()
+class Unheard(MemoryBeats):
+    """Beats that nobody carries until a moment."""
 
-    class Full:
-        """A store on a full disk."""
+    def __init__(self, world: World, until_ms: int) -> None:
+        """Carry none until then."""
+        super().__init__(world.beats)
+        self._world, self._until_ms = world, until_ms
 
-        def put(self, snapshot: Snapshot) -> None:
-            """Fail."""
-            msg = f"no room for {snapshot.position}"
-            raise LedgerStorageError(msg)
+    def send(self, beat: Beat) -> None:
+        """Beat, or not."""
+        if self._world.clock.steady >= self._until_ms:
+            super().send(beat)
 
-        def latest(self, position: int | None = None) -> Snapshot | None:
-            """None was ever kept."""
-            return None if position is None else self.latest()
 
-        def positions(self) -> list[int]:
-            """None was ever kept."""
-            return []
+def test_a_standby_whose_beats_are_not_carried_is_not_ready() -> None:
+    """It could not take over: it says so once, and once more when they are."""
+    world, ready = World(), dict[int, bool]()
+    ends = replace(world.ends(), beats=Unheard(world, 10_000))
 
-        def drop(self, position: int) -> None:
-            """Nothing to forget."""
+    def stop() -> bool:
+        ready[world.clock.steady] = ends.status.ready
+        return world.clock.steady >= 10_500
 
-    world.snapshots = Full()
-    world.input.publish(*genesis(), *(jobs.JobSubmitted(job(f"j{i}", 2)) for i in range(6)))
-    ends = live(world, every=5)
-    assert "snapshot failed" in lines(world)
-    failures = ends.metrics.value("singlepool_snapshot_failures_total")
-    assert failures == lines(world).count("snapshot failed")
-    assert world.ledger.consumed() == {"in/0": len(world.input.events)}
+    Service(ends, manner(), stop).run()
+    assert {ready[at] for at in ready if 1_000 < at < 4_900} == {True}
+    assert {ready[at] for at in ready if 5_200 < at < 9_900} == {False}
+    assert ends.status.ready
+    assert lines(world) == ["standing by", "beats do not come back", "beats come back"]
 
 
 @pytest.mark.parametrize(

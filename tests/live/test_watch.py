@@ -111,12 +111,36 @@ def test_who_did_not_listen_waits_anew() -> None:
     """After a pause as long as patience nothing is known of who leads; a short one is none."""
     for pause_ms, waits in ((1_001, True), (900, False)):
         one = Listener()
-        one.watch.listened(0)
-        one.watch.listened(pause_ms)
+        one.beat(0)
+        one.watch.listened(5)
+        one.watch.listened(5 + pause_ms)
         one.beat(1_100)
         assert one.watch.vacant(1_110) is not waits
-        one.beat(pause_ms + 1_000)
+        one.beat(pause_ms + 1_005)
         assert one.watch.vacant(pause_ms + 1_010)
+
+
+def test_patience_begins_with_the_first_beat_that_is_heard() -> None:
+    """Two that start together on a broker that is slow to begin hear of each other first."""
+    first, second = Listener("a"), Listener("m")
+    for one, other in ((first, "m"), (second, "a")):
+        for at_ms in range(0, 2_000, 100):
+            one.beat(at_ms, carried=False)
+        one.beat(2_000)
+        assert not one.watch.vacant(2_010)
+        one.watch.hear(leads(0, other, Role.STANDBY), 2_050)
+        one.watch.hear(leads(0, other, Role.STANDBY), 2_950)
+        one.beat(3_010)
+    assert first.watch.vacant(3_020)
+    assert not second.watch.vacant(3_020)
+
+
+def test_beats_of_which_none_comes_back_are_unanswered() -> None:
+    """For five seconds; one that comes back is an answer, and so is the start of a process."""
+    one = Listener()
+    for number in range(1, 102):
+        one.beat(number * 100, carried=number == 50)
+        assert one.watch.unanswered(number) is (number == 101)
 
 
 def test_a_deposed_leader_is_not_heard() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A world in memory for the engine service: time that passes only when somebody waits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from msgspec import structs
@@ -24,11 +24,13 @@ from streams.live.leader import Manner
 from streams.live.metrics import Metrics
 from streams.live.planner import InlinePlanner
 from streams.live.ports import NOTHING, Arrived, Beat, Output, Planner
+from streams.live.service import Service
 from streams.live.watch import Patience
 from streams.memory import MemoryLedger, MemorySnapshots
 
 START_MS = 1_000_000_000
 INPUT = "in/0"
+LONG_MS = 20_000
 QUICK: Policy = structs.replace(POOL, name="quick", period_ms=250, min_run_ms=0, park_ms=60_000)
 
 
@@ -246,3 +248,29 @@ def folded(records: Iterable[Record]) -> State:
     for record in records:
         evolve(state, record)
     return state
+
+
+def lines(world: World) -> list[str]:
+    """What engines said, in order."""
+    return [str(call.kwargs["event"]) for call in world.lines.calls]
+
+
+def live(
+    world: World,
+    owner: str = "one",
+    *,
+    for_ms: int = LONG_MS,
+    every: int = 1_000_000,
+    watch: Callable[[], None] = lambda: None,
+    planner: Planner | None = None,
+) -> Ends:
+    """Let an engine live for a while of the world's time, told to stop then."""
+    until_ms = world.clock.steady + for_ms
+    ends = world.ends(planner)
+
+    def stop() -> bool:
+        watch()
+        return world.clock.steady >= until_ms
+
+    Service(ends, manner(owner, every=every), stop).run()
+    return ends

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archive of a ledger on a real broker: each position once, and where to go on."""
 
-import errno
 import json
-import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -21,26 +20,25 @@ from analytics import parquet
 from analytics.archive import Archiver
 from analytics.audit import read_envelopes, verify
 from analytics.errors import LedgerGapError
-from compose.archiving import ArchiveService, Archiving
 from compose.exits import Exit
 from schemas.codec import encode_record, publish
 from schemas.ids import JobId
 from schemas.jobs import JobFinished
-from schemas.ledger import Batch, scan
+from schemas.ledger import Batch, LedgerReader, scan
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, record_headers
 from streams.kafka.ledger import KafkaLedger
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ARCHIVER, Topology
-from streams.live.ports import SystemClock
-from streams.live.process import json_log
-from streams.live.vitals import Vitals
 from streams.memory import MemoryLedger
-from tests.analytics.ledgers import long_ledger
+from tests.analytics.ledgers import long_ledger, sealed
 from tests.compose.conftest import Singlepool
+from tests.eventually import eventually
 
 SEGMENT = 10
 PATIENCE_S = 120.0
+FULL_BYTES = 4_096
+"""Less than a segment has; and more than the log, which goes to a file as well."""
 
 
 def write(broker: Connection, topology: Topology, records: list[bytes], at_once: int = 7) -> None:
@@ -53,6 +51,12 @@ def write(broker: Connection, topology: Topology, records: list[bytes], at_once:
 
 def reader(broker: Connection, topology: Topology) -> KafkaReader:
     return KafkaReader(broker, topology, ARCHIVER)
+
+
+def caught_up(ledger: LedgerReader, folder: Path) -> None:
+    """Archive the full segments, as a process that comes and goes."""
+    with closing(Archiver(folder, SEGMENT)) as archiver:
+        archiver.catch_up(ledger)
 
 
 def stated(folder: Path) -> list[dict[str, int]]:
@@ -68,7 +72,7 @@ def test_notes_and_markers_are_no_gaps(
     records = long_ledger(45).records
     write(broker, topics, records)
     with reader(broker, topics) as ledger:
-        Archiver(tmp_path, SEGMENT).seal(ledger)
+        sealed(ledger, tmp_path, SEGMENT)
     assert list(read_envelopes(tmp_path)) == records
     assert verify(tmp_path).sound
     offsets = [places[f"{topics.ledger.name}/0"] for places in stated(tmp_path)]
@@ -83,8 +87,8 @@ def test_segments_hold_the_same_as_those_of_an_embedded_ledger(
     records = long_ledger(30).records
     write(broker, topics, records)
     with reader(broker, topics) as ledger:
-        Archiver(tmp_path / "live", SEGMENT).seal(ledger)
-    Archiver(tmp_path / "embedded", SEGMENT).seal(MemoryLedger(records))
+        sealed(ledger, tmp_path / "live", SEGMENT)
+    sealed(MemoryLedger(records), tmp_path / "embedded", SEGMENT)
     roots = [
         [
             (f.name, parquet.read(f.read_bytes(), ["position"]).metadata["root"])
@@ -102,10 +106,10 @@ def test_a_new_archiver_goes_on_at_the_place_that_the_archive_states(
     records = long_ledger(60).records
     write(broker, topics, records[:33])
     with reader(broker, topics) as ledger:
-        Archiver(tmp_path, SEGMENT).catch_up(ledger)
+        caught_up(ledger, tmp_path)
     write(broker, topics, records)
-    again = Archiver(tmp_path, SEGMENT)
-    with reader(broker, topics) as ledger:
+    opened = Archiver(tmp_path, SEGMENT)
+    with closing(opened) as again, reader(broker, topics) as ledger:
         assert again.meet(ledger) == stated(tmp_path)[-1]
         assert again.next_position == 30
         again.seal(ledger)
@@ -116,18 +120,24 @@ def test_a_new_archiver_goes_on_at_the_place_that_the_archive_states(
 def test_a_ledger_that_has_lost_its_end_is_not_gone_on_from(tmp_path: Path) -> None:
     """Fewer records than are archived: to wait for more would join two histories."""
     records = long_ledger(30).records
-    Archiver(tmp_path, SEGMENT).seal(MemoryLedger(records))
-    with pytest.raises(LedgerGapError, match="has 20 records, and 30 are archived"):
-        Archiver(tmp_path, SEGMENT).meet(MemoryLedger(records[:20]))
+    sealed(MemoryLedger(records), tmp_path, SEGMENT)
+    with (
+        closing(Archiver(tmp_path, SEGMENT)) as archiver,
+        pytest.raises(LedgerGapError, match="has 20 records, and 30 are archived"),
+    ):
+        archiver.meet(MemoryLedger(records[:20]))
 
 
 def test_another_ledger_is_not_gone_on_from(tmp_path: Path) -> None:
     """The record before the next position must be the one that is archived."""
     records = long_ledger(30).records
-    Archiver(tmp_path, SEGMENT).seal(MemoryLedger(records[:20]))
+    sealed(MemoryLedger(records[:20]), tmp_path, SEGMENT)
     other = [*records[:19], records[20], *records[20:]]
-    with pytest.raises(LedgerGapError, match="record 19 of the ledger is not the one"):
-        Archiver(tmp_path, SEGMENT).meet(MemoryLedger(other))
+    with (
+        closing(Archiver(tmp_path, SEGMENT)) as archiver,
+        pytest.raises(LedgerGapError, match="record 19 of the ledger is not the one"),
+    ):
+        archiver.meet(MemoryLedger(other))
 
 
 def leave_out(broker: Connection, topology: Topology, records: list[bytes], missing: int) -> None:
@@ -147,7 +157,7 @@ def test_a_missing_position_ends_the_process_with_code_3(
     records = long_ledger(40).records
     write(broker, topics, records[:25])
     with reader(broker, topics) as ledger:
-        Archiver(tmp_path / "archive", SEGMENT).catch_up(ledger)
+        caught_up(ledger, tmp_path / "archive")
     leave_out(broker, topics, records, 25)
     ended = serve(broker, topics, tmp_path)
     code = ended.wait(PATIENCE_S)
@@ -165,11 +175,10 @@ def serve(broker: Connection, topology: Topology, home: Path) -> "subprocess.Pop
         return subprocess.Popen([*program, "--segment-records", str(SEGMENT)], stderr=log)
 
 
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+def limit_files(running: "subprocess.Popen[bytes]", size_bytes: int) -> None:
+    """Let a process write no file past a size."""
+    limits = (size_bytes, resource.RLIM_INFINITY)
+    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, limits)
 
 
 def archived(home: Path) -> int:
@@ -219,6 +228,7 @@ def test_killed_a_hundred_times_it_archives_all_once(
             list(read_envelopes(tmp_path / "archive", target))
             == records[target : archived(tmp_path)]
         )
+    write(broker, topics, records, at_once=50)
     last = serve(broker, topics, tmp_path)
     eventually(lambda: archived(tmp_path) == len(records), "not caught up")
     last.terminate()
@@ -227,45 +237,28 @@ def test_killed_a_hundred_times_it_archives_all_once(
     assert verify(tmp_path / "archive").sound
 
 
-def test_a_full_disk_is_outlasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it is full nothing half is there, and the process is not ready; then it goes on."""
-    records = long_ledger(20).records
-    real, calls = os.fsync, 0
-
-    def full(descriptor: int) -> None:
-        nonlocal calls
-        calls += 1
-        if 5 < calls <= 12:  # within the second segment, and its next tries
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", full)
-    clock = SystemClock()
-    vitals = Vitals("archiver", clock)
-    ready: list[tuple[bool, int]] = []
-
-    class Resting(SystemClock):
-        def rest(self, ms: int) -> None:
-            assert ms
-            ready.append((vitals.ready, verify(tmp_path).records))
-
-    service = ArchiveService(
-        Archiving(tmp_path, SEGMENT),
-        lambda: closing(Closable(records)),
-        vitals,
-        json_log(),
-    )
-    service.run(lambda: ready[-1:] == [(True, 20)], Resting())
-    assert ready[0] == (False, 10)
-    assert verify(tmp_path).findings == ()
-    assert list(read_envelopes(tmp_path)) == records
-
-
-class Closable(MemoryLedger):
-    """A ledger in memory that is opened and closed like one on a broker."""
-
-    def close(self) -> None:
-        """Nothing is held."""
+def test_a_disk_full_while_sealing_is_outlasted_by_the_process(
+    broker: Connection, topics: Topology, tmp_path: Path
+) -> None:
+    """No file may grow past a limit, until one may: nothing half has a name, then all is there."""
+    records = long_ledger(4 * SEGMENT).records
+    write(broker, topics, records)
+    running = serve(broker, topics, tmp_path)
+    limit_files(running, FULL_BYTES)  # long before it has anything to write
+    try:
+        folder = tmp_path / "archive"
+        eventually(lambda: "File too large" in (tmp_path / "log").read_text(), "never full")
+        assert verify(folder).records == 0
+        assert [f.stat().st_size for f in folder.glob("*.parquet*")] in ([], [FULL_BYTES])
+        limit_files(running, resource.RLIM_INFINITY)
+        eventually(reached(tmp_path, len(records)), "not caught up")
+        running.terminate()
+        assert running.wait(PATIENCE_S) == Exit.DONE
+    finally:
+        running.kill()
+        running.wait()
+    assert list(read_envelopes(folder)) == records
+    assert verify(folder).sound
 
 
 def test_an_archive_becomes_a_ledger_again(
@@ -273,7 +266,7 @@ def test_an_archive_becomes_a_ledger_again(
 ) -> None:
     """What was interrupted goes on, a second time appends nothing, another ledger is refused."""
     records = long_ledger(1_203).records
-    Archiver(tmp_path / "archive", 400).seal(MemoryLedger(records))
+    sealed(MemoryLedger(records), tmp_path / "archive", 400)
     write(broker, topics, records[:700], at_once=350)
     at = ("--bootstrap", broker.bootstrap, "--prefix", topics.prefix)
     again = ("archive", "restore", "--home", tmp_path, *at, "-o", "json")
@@ -283,6 +276,6 @@ def test_an_archive_becomes_a_ledger_again(
     with reader(broker, topics) as ledger:
         assert list(scan(ledger)) == records
     other = encode_record(len(records) - 1, 9, publish(JobFinished(JobId("acme/other@1"), 1)))
-    Archiver(tmp_path / "other" / "archive").seal(MemoryLedger([*records[:-1], other]))
+    sealed(MemoryLedger([*records[:-1], other]), tmp_path / "other" / "archive")
     ended = singlepool(*again[:2], "--home", tmp_path / "other", *at)
     assert (ended.code, "that are not this archive's" in ended.err) == (Exit.USAGE, True)

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from compose.broker.layout import connection
+from compose.broker.nodes import kill
 from compose.exits import Exit
 from schemas.records import Origin, Published
 from streams.kafka.admin import Admin
@@ -22,6 +24,8 @@ from streams.kafka.lag import lags
 from streams.kafka.publisher import NoTopicError, Publisher
 from streams.kafka.topics import ANYBODY, Topology, declare
 from tests.compose.conftest import Singlepool
+from tests.eventually import eventually
+from tests.kafka.conftest import free_ports, own_broker
 
 PATIENCE_S = 120.0
 JUNK = Published("singlepool.job.started.v1", b"\xff", Origin("junk-1", "test"))
@@ -51,14 +55,6 @@ def served(home: Path, *arguments: str) -> "Generator[tuple[subprocess.Popen[byt
 def port_of(log: Path) -> int:
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
     return next((int(line["port"]) for line in lines if line["event"] == "health"), 0)
-
-
-def eventually(holds: Callable[[], int], what: str) -> int:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := holds()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-    return found
 
 
 def page(port: int, path: str) -> tuple[int, str]:
@@ -95,6 +91,30 @@ def test_a_process_shows_that_it_is_ready_and_leaves_when_told(
     assert lines[-1]["event"] == "left"
 
 
+def test_intake_is_ready_for_nothing_before_it_is_in_its_group(tmp_path: Path) -> None:
+    """Where no broker answers it gets on, and says that it is not ready."""
+    there = ("--bootstrap", f"127.0.0.1:{free_ports(1)[0]}")
+    with served(tmp_path, "intake", *there) as (_, port):
+        time.sleep(3)  # it has looked around by then
+        assert page(port, "/readyz")[0] == 503
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("host", ["batched", "faust"])
+def test_intake_is_not_ready_while_its_broker_is_gone(
+    topology: Topology, tmp_path: Path, host: str
+) -> None:
+    """It was ready before, and owns its partitions still; nothing of them comes to it."""
+    with own_broker(tmp_path) as layout:
+        there = connection(tmp_path, layout)
+        assert Admin(there).apply(declare(prefix=topology.prefix)).done
+        at = ("--bootstrap", there.bootstrap, "--prefix", topology.prefix)
+        with served(tmp_path, "intake", "--host", host, *at) as (_, port):
+            eventually(lambda: page(port, "/readyz")[0] == 200, "never ready")
+            kill(tmp_path, layout.nodes[0])
+            eventually(lambda: page(port, "/readyz")[0] == 503, "ready without a broker")
+
+
 def test_a_refused_event_is_listed_shown_and_published_again(
     broker: Connection, at: Sequence[str], tmp_path: Path, singlepool: Singlepool
 ) -> None:
@@ -109,7 +129,7 @@ def test_a_refused_event_is_listed_shown_and_published_again(
         ended = singlepool("rejected", "replay", *at, "-o", "json")
         assert (ended.code, json.loads(ended.out)) == (
             Exit.DONE,
-            {"published": 1, "left_without_topic": 0},
+            {"published": 1, "left_without_topic": 0, "left_not_authorised": 0},
         )
         eventually(lambda: listed(singlepool, at) == [2], "not refused again")
     assert listed(singlepool, at, "--all") == [1, 2]
@@ -131,7 +151,8 @@ def test_what_has_no_topic_is_left_where_all_the_rest_is_published_again(
         assert producer.flush(PATIENCE_S) == 0
         eventually(lambda: len(listed(singlepool, at)) == 2, "never refused")
         ended = singlepool("rejected", "replay", *at, "-o", "json")
-        assert json.loads(ended.out) == {"published": 1, "left_without_topic": 1}
+        counts = {"published": 1, "left_without_topic": 1, "left_not_authorised": 0}
+        assert json.loads(ended.out) == counts
     (left, *_) = [
         number
         for number in listed(singlepool, at)

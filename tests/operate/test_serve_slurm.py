@@ -13,7 +13,8 @@ from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.topics import Key, Topic, declare
 from tests.compose.conftest import Singlepool
-from tests.operate.test_serve import PATIENCE_S, at, eventually, listed, page, served
+from tests.eventually import eventually
+from tests.operate.test_serve import PATIENCE_S, at, listed, page, served
 from tests.streams.adapters.test_slurm import OURS, OWN, record
 from tests.streams.adapters.test_slurm_file import GOOD
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import Topology, declare
 from tests.compose.conftest import Singlepool
+from tests.eventually import eventually
 from tests.kafka.conftest import free_ports
 
 pytestmark = pytest.mark.long  # whole processes die here, on their own time
@@ -56,13 +57,6 @@ def process_ids(home: Path) -> Mapping[str, int]:
         return msgjson.decode((home / "logs" / "processes.json").read_bytes(), type=dict[str, int])
     except (FileNotFoundError, ValueError):
         return {}
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def said(home: Path, name: str, event: str) -> bool:
@@ -111,7 +105,7 @@ def test_an_hour_of_the_trace_ends_in_one_state_though_its_leader_was_killed(
     at = ("--bootstrap", broker.bootstrap, "--prefix", topology.prefix)
     running = start_up(broker, topology.prefix, tmp_path, QUICK)
     try:
-        eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle")
+        eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle", PATIENCE_S)
         os.kill(process_ids(tmp_path)["engine"], signal.SIGKILL)
         hold_to_the_commands(singlepool, at, tmp_path)
         out, _ = running.communicate(timeout=PATIENCE_S)
@@ -137,7 +131,7 @@ def test_two_days_of_the_trace_end_in_one_state_though_every_process_was_killed(
     order = drawn.sample(PROCESSES, len(PROCESSES))
     running = start_up(broker, topology.prefix, tmp_path, ("--speed", "600"))
     try:
-        eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle")
+        eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle", PATIENCE_S)
         for name in order:
             time.sleep(drawn.uniform(10, 40))
             os.kill(process_ids(tmp_path)[name], signal.SIGKILL)
@@ -160,7 +154,7 @@ def test_told_to_stop_it_leaves_in_good_order_and_goes_on_later(
     """After Ctrl+C no process is left and the archive is whole; resumed, it plays to the end."""
     first = start_up(broker, topology.prefix, tmp_path, QUICK)
     try:
-        eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle")
+        eventually(lambda: said(tmp_path, "engine", "cycle"), "no cycle", PATIENCE_S)
         ids = process_ids(tmp_path)
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=PATIENCE_S)
@@ -213,7 +207,7 @@ def hold_to_the_commands(singlepool: Singlepool, at: Sequence[str], home: Path) 
     since = singlepool("tail", *at, "--since", shown[-1]["recorded_at"], "-o", "ndjson").out
     assert json.loads(since.splitlines()[0])["position"] <= shown[-1]["position"]
     rows = json.loads(singlepool("lag", *at, "--home", home, "-o", "json").out)
-    assert {row["consumer"] for row in rows} == {"intake", "engine", "archiver"}
+    assert {row["consumer"] for row in rows} == {"intake", "engine", "archiver", "snapshots"}
     assert all(row["end"] >= row["position"] and row["lag"] >= 0 for row in rows)
     doctor = singlepool("doctor", *at, "--home", home / "none", "-o", "json")
     found = {row["what"]: row["verdict"] for row in json.loads(doctor.out)}

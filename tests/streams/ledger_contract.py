@@ -28,6 +28,7 @@ from schemas.ledger import (
     Snapshot,
     SnapshotStore,
     scan,
+    sum_of,
     tail,
 )
 from schemas.records import Origin, Published
@@ -346,7 +347,10 @@ class SnapshotContract:
         """Of at most a position, or of all, by number and not by name."""
         store = another_store()
         assert store.latest() is None
-        kept = {p: Snapshot(p, f"state {p}".encode()) for p in (900, 0, 10_000)}
+        kept = {
+            p: Snapshot(p, f"state {p}".encode(), sum_of(f"record {p}".encode()))
+            for p in (900, 0, 10_000)
+        }
         for snapshot in kept.values():
             store.put(snapshot)
         other = another_store()
@@ -361,8 +365,8 @@ class SnapshotContract:
         """The last one at a position counts; one that was dropped is gone, twice or never there."""
         store = another_store()
         for data in (b"first, and longer", b""):
-            store.put(Snapshot(7, data))
-        assert store.latest() == Snapshot(7, b"")
+            store.put(Snapshot(7, data, sum_of(data)))
+        assert store.latest() == Snapshot(7, b"", sum_of(b""))
         for _ in range(2):
             store.drop(7)
         assert store.latest() is None

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from msgspec import msgpack, structs
 
 from schemas.ledger import (
     Batch,
@@ -30,6 +31,7 @@ from tests.streams.ledger_contract import (
     RejectingWriter,
     batch,
     records,
+    refused,
 )
 
 SWAP = """
@@ -83,6 +85,17 @@ def change(path: Path, statements: str) -> None:
     """Do something to the file behind the ledger's back."""
     with closing(sqlite3.connect(path)) as raw:
         raw.executescript(statements)
+
+
+def test_a_refused_event_that_an_older_build_stored_is_read(path: Path) -> None:
+    """It has no field for the topic that it came by: then none is known."""
+    with EmbeddedLedger(path) as ledger:
+        ledger.append(ledger.acquire("a"), 0, Batch([], {}, [refused(1)]))
+    older = {k: v for k, v in structs.asdict(refused(1)).items() if k != "topic"}
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE rejected SET data = ?", (msgpack.encode(older),))
+    with EmbeddedReader(path) as ledger:
+        assert ledger.rejected(1, 10) == [(1, refused(1))]
 
 
 # --- durability is switched on --------------------------------------------------------------------

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.ledger import LedgerStorageError, Snapshot, SnapshotStore
+from schemas.ledger import LedgerStorageError, Snapshot, SnapshotStore, sum_of
 from streams.snapshots import SnapshotFolder
 from tests.streams.ledger_contract import SnapshotContract
 
-OLD, NEW = Snapshot(5, b"old state"), Snapshot(9, b"new state")
+OLD = Snapshot(5, b"old state", sum_of(b"record 4"))
+NEW = Snapshot(9, b"new state", sum_of(b"record 8"))
 
 
 class TestSnapshotFolder(SnapshotContract):
@@ -58,7 +59,7 @@ def test_what_a_crash_left_half_written_is_no_snapshot_and_goes(folder: Path) ->
     assert store.latest() == NEW
     assert list(store.positions()) == [5, 9]
     assert left.exists()
-    store.put(Snapshot(11, b"newer"))
+    store.put(Snapshot(11, b"newer", sum_of(b"record 10")))
     assert not left.exists()
 
 
@@ -79,11 +80,11 @@ def test_a_snapshot_counts_only_once_it_is_on_the_disk(
     content_failing = _failing(stat.S_ISREG)
     monkeypatch.setattr(os, "fsync", content_failing)
     with pytest.raises(LedgerStorageError, match=r"\.snapshot: broken; look at"):
-        SnapshotFolder(folder).put(Snapshot(9, b"other"))
+        SnapshotFolder(folder).put(Snapshot(9, b"other", sum_of(b"record 8")))
     assert SnapshotFolder(folder).latest() == NEW
     monkeypatch.setattr(os, "fsync", _failing(stat.S_ISDIR))
     with pytest.raises(LedgerStorageError):
-        SnapshotFolder(folder).put(Snapshot(9, b"other"))
+        SnapshotFolder(folder).put(Snapshot(9, b"other", sum_of(b"record 8")))
 
 
 def _failing(kind: Callable[[int], bool]) -> Callable[[int], None]:
