@@ -26,7 +26,7 @@ from streams.intake.outbox import LEAVE_S, Outbox
 from streams.intake.worker import SESSION_S, Place, Worker
 from streams.kafka.connection import Connection
 from streams.kafka.headers import Headers
-from streams.kafka.membership import commit, leave, send_commit
+from streams.kafka.membership import commit, committed, leave, send_commit
 from streams.kafka.topics import INTAKE, Topology
 
 BATCH = 2_000
@@ -214,19 +214,19 @@ class BatchedIntake:
             return  # whoever stays gets them next
         partitions = sorted({place.partition for place in assigned})
         kept = kept_cells(self._connection, self._topology, partitions)
+        places = [(place.topic, place.partition) for place in assigned]
         try:
-            committed = self._consumer.committed(list(assigned), timeout=_ASK_S)
+            found = committed(self._consumer, places, _ASK_S)
         except KafkaException as error:
             msg = f"committed offsets could not be read: {error}"
             raise IntakeLostError(msg) from error
-        for found in committed:
-            place = (found.topic, found.partition)
+        for place, offset in found.items():
             self._worker.assign(place, kept.get)
             self._next.pop(place, None)
             self._ends.pop(place, None)
-            self._committed[place] = max(found.offset, 0)
+            self._committed[place] = max(offset, 0)
         self._answered = True
-        self._bounds.look({(t.topic, t.partition): t.offset for t in committed})
+        self._bounds.look(found)
 
     def _on_revoke(self, _: Consumer, revoked: Sequence[TopicPartition]) -> None:
         if not (self._lost or self._leaving):

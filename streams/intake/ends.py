@@ -13,9 +13,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.intake.worker import Place
-from streams.kafka.connection import Connection, reason_of
+from streams.kafka.connection import Connection, failure_of, reason_of
 
-_ASK_S = 1.0
+_ASK_S, _ANSWER_S = 1.0, 5.0
 _EARLIEST: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client's
 _LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 
@@ -46,15 +46,15 @@ class Ends:
         found: dict[Place, int] = {}
         for at, told in answers.items():
             # One without a leader that answers has an error, or an offset below 0.
-            try:
+            error = failure_of(told, _ANSWER_S)
+            if error is None:
                 found[at.topic, at.partition] = told.result().offset
-            except KafkaException as error:
-                if _is_refused(error):
-                    self._client = None  # it would ask the same leader again, for minutes
+            elif _is_refused(error):
+                self._client = None  # it would ask the same leader again, for minutes
         return {place: offset for place, offset in found.items() if offset >= 0}
 
 
-def _is_refused(error: KafkaException) -> bool:
+def _is_refused(error: BaseException) -> bool:
     """Whether a broker said it: this client knows a leader that is none, or its epoch is over."""
-    reason = reason_of(error)
+    reason = reason_of(error) if isinstance(error, KafkaException) else None
     return reason is not None and reason.code() > KafkaError.NO_ERROR

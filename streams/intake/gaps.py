@@ -11,9 +11,9 @@ import time
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka.connection import Connection
+from streams.kafka.membership import committed
 
 _AT_END = KafkaError._PARTITION_EOF  # noqa: SLF001  # the client's own name
-_ASK_S = 10.0
 _LOOK_S = 0.2
 _PATIENCE_S = 30.0
 
@@ -37,7 +37,7 @@ def holds_records(
     )
     deadline = time.monotonic() + _PATIENCE_S
     try:
-        first = max(first, _committed(reader, place, deadline))
+        first = max(first, committed(reader, [place], _PATIENCE_S)[place])
         reader.assign([TopicPartition(*place, first)])
         while first < end and time.monotonic() < deadline:
             for message in reader.consume(1, _LOOK_S):
@@ -52,22 +52,3 @@ def holds_records(
         return first < end
     finally:
         reader.close()
-
-
-def _committed(reader: Consumer, place: tuple[str, int], deadline: float) -> int:
-    """Return what the group has committed, which is below 0 where there is nothing.
-
-    A coordinator that has just moved has to load first. Raises `KafkaException` at the deadline.
-    """
-    while True:
-        try:
-            (found,) = reader.committed([TopicPartition(*place)], timeout=_ASK_S)
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            if found.error is None:
-                return found.offset
-            if time.monotonic() > deadline:
-                raise KafkaException(found.error)
-        time.sleep(_LOOK_S)

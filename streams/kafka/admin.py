@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import (
     AclBinding,
@@ -19,7 +19,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from streams.kafka.access import Grant, Resource, Right
-from streams.kafka.connection import BrokerUnavailableError, Connection, reason_of
+from streams.kafka.connection import BrokerUnavailableError, Connection, failure_of, reason_of
 from streams.kafka.plan import Action, FoundTopic, Plan, Step, configs, make_plan
 from streams.kafka.topics import Topic, Topology
 
@@ -99,12 +99,6 @@ class Admin:
             time.sleep(_LOOK_S)
         return plan
 
-    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
-        """Return a consumer group's offsets, by topic and partition."""
-        asked = [ConsumerGroupTopicPartitions(group)]
-        (future,) = self._client.list_consumer_group_offsets(asked).values()
-        return {(p.topic, p.partition): p.offset for p in self._answer(future).topic_partitions}
-
     def _settings(self, names: Iterable[str]) -> dict[str, Mapping[str, str]]:
         asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         if not asked:
@@ -157,14 +151,14 @@ class Admin:
                 self._answer(future)
 
     def _answer(self, future: "Future[Any]", fine: int | None = None) -> Any:  # noqa: ANN401  # each call has its own
-        try:
-            return future.result(_PATIENCE_S)
-        except KafkaException as error:
-            if _code(error) == fine:
-                return None
-            raise self._failed(error) from error
+        error = failure_of(future, _PATIENCE_S)
+        if error is None:
+            return future.result()
+        if isinstance(error, KafkaException) and _code(error) == fine:
+            return None
+        raise self._failed(error) from error
 
-    def _failed(self, error: KafkaException) -> BrokerUnavailableError:
+    def _failed(self, error: BaseException) -> BrokerUnavailableError:
         where = self._connection.bootstrap
         return BrokerUnavailableError(f"the broker at {where} refused an administrator: {error}")
 

@@ -4,6 +4,7 @@
 import logging
 import time
 from collections.abc import Container
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ def is_one_of(error: KafkaException, codes: Container[int]) -> bool:
     """Whether an error is of one of these codes."""
     reason = reason_of(error)
     return reason is not None and reason.code() in codes
+
+
+def failure_of(future: Future[Any], patience_s: float) -> BaseException | None:
+    """Return what an administrator's request failed with, or None where its result is there.
+
+    Who lets `result` raise it holds future and error by each other, and with them the client, until
+    garbage collection: which may come in the client's own thread, and that ends the process
+    (confluent-kafka-python #2131).
+    """
+    try:
+        return future.exception(patience_s)
+    except TimeoutError:
+        return TimeoutError(f"no answer within {patience_s:.0f} s")
 
 
 class BrokerUnavailableError(WorldError):

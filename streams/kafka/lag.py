@@ -14,11 +14,10 @@ from msgspec import Struct
 from schemas.ledger import LedgerStorageError
 from streams.kafka.connection import Connection
 from streams.kafka.ledger import input_name
-from streams.kafka.partition import bounds_of, partitions_of
+from streams.kafka.membership import committed
+from streams.kafka.partition import PATIENCE_S, bounds_of, partitions_of
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ENGINE, INTAKE, Topic, Topology
-
-_ASK_S = 10.0
 
 
 class Lag(Struct, frozen=True):
@@ -59,7 +58,7 @@ def lags(connection: Connection, topology: Topology) -> Lags:
                 *_of_engine(consumer, topology.accepted, consumed),
             )
     except KafkaException as error:
-        msg = f"the broker at {connection.bootstrap} does not say where topics end: {error}"
+        msg = f"the broker at {connection.bootstrap} does not say who is how far: {error}"
         raise LedgerStorageError(msg) from error
     return Lags(rows, head)
 
@@ -71,10 +70,9 @@ def _of_intake(consumer: Consumer, topology: Topology) -> Iterator[Lag]:
         for topic in topology.upstream
         for partition, low, end in _bounds(consumer, topic)
     }
-    places = [TopicPartition(*place) for place in bounds]
-    for found in consumer.committed(places, _ASK_S):
-        low, end = bounds[found.topic, found.partition]
-        yield Lag(INTAKE, found.topic, found.partition, max(found.offset, low), end)
+    found = committed(consumer, tuple(bounds), PATIENCE_S)
+    for (topic, partition), (low, end) in bounds.items():
+        yield Lag(INTAKE, topic, partition, max(found[topic, partition], low), end)
 
 
 def _of_engine(consumer: Consumer, topic: Topic, consumed: Mapping[str, int]) -> Iterator[Lag]:

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a consumer does as a member of its group, in bounded time: it commits, and it leaves.
+"""What a consumer does with its group, in bounded time: it asks, it commits, and it leaves.
 
 Where the connection is lost with a commit under way, the client's own calls for both may wait for
 ever, whatever timeouts it was given (librdkafka #3740). So they are made aside, and what has not
 come back in time is left to itself; it holds nothing that the end of the process does not free.
+
+An administrator's client could ask for a group's offsets too, but it ends the process by a null
+pointer where the coordinator is not known yet (librdkafka #5040).
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
@@ -15,7 +19,7 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import WorldError
-from streams.kafka.connection import is_one_of
+from streams.kafka.connection import is_one_of, reason_of
 
 _GONE_ON = frozenset(
     (
@@ -36,6 +40,8 @@ _STAYING = frozenset(
 )
 """Errors that stay until somebody changes the installation."""
 
+_ASK_S, _AGAIN_S = 10.0, 0.1
+
 _T = TypeVar("_T")
 
 
@@ -46,6 +52,36 @@ class NotCommittedError(WorldError):
 def stays(error: KafkaError) -> bool:
     """Whether what a member reads in place of a record is not mended by its client."""
     return error.fatal() or error.code() in _STAYING
+
+
+def committed(
+    consumer: Consumer, places: Sequence[tuple[str, int]], patience_s: float
+) -> Mapping[tuple[str, int], int]:
+    """Return what a group has committed, by topic and partition; below 0 where that is nothing.
+
+    The consumer need not be a member. A coordinator that has just moved has to be found, and to
+    load: it is asked again. Raises `KafkaException` when patience is out, or for what stays.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            left_s = max(deadline - time.monotonic(), _AGAIN_S)
+            return _committed(consumer, places, min(left_s, _ASK_S))
+        except KafkaException as error:
+            reason = reason_of(error)
+            if time.monotonic() > deadline or (reason is not None and stays(reason)):
+                raise
+        time.sleep(_AGAIN_S)
+
+
+def _committed(
+    consumer: Consumer, places: Sequence[tuple[str, int]], timeout_s: float
+) -> Mapping[tuple[str, int], int]:
+    told = consumer.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
+    for found in told:
+        if found.error is not None:
+            raise KafkaException(found.error)
+    return {(found.topic, found.partition): found.offset for found in told}
 
 
 def commit(

@@ -18,13 +18,13 @@ from schemas.ledger import RejectedEvent
 from schemas.records import Origin, Published
 from schemas.serving import RequestProfileObserved
 from streams.intake import Refused
-from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.headers import from_record, to_headers
 from streams.kafka.keys import key_of
 from streams.kafka.rejected import read_refused
 from streams.kafka.topics import INTAKE, Topology
 from tests.intake.partition import merged
+from tests.kafka.groups import committed_in
 
 DOMAIN = "main"
 PATIENCE_S = 120.0
@@ -133,8 +133,7 @@ def told(connection: Connection, topology: Topology) -> int:
 def committed(connection: Connection, topology: Topology, family: Family = Family.JOB) -> int:
     """Return how many records of a family's topic are committed."""
     name = topology.published(family, DOMAIN).name
-    found = Admin(connection).committed(topology.group(INTAKE))
-    return sum(offset for (topic, _), offset in found.items() if topic == name)
+    return sum(committed_in(connection, topology.group(INTAKE), name).values())
 
 
 def rejected(connection: Connection, topology: Topology) -> list[RejectedEvent]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topics on a real broker: planned, applied, compared again; nothing is ever deleted."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -67,6 +69,20 @@ def test_what_nobody_declared_is_told_and_left_alone(broker: Connection, topics:
     assert left.done
     assert [(step.action, step.topic) for step in left.steps] == [(Action.LEAVE, name)]
     assert name in {topic.name for topic in admin.found()}
+
+
+def test_a_refused_administrator_leaves_at_once(broker: Connection, topology: Topology) -> None:
+    """Garbage collection may run in a client's own thread, and that one must not close itself."""
+    admin = Admin(broker)
+    gone = weakref.ref(admin)
+    gc.disable()
+    try:
+        with pytest.raises(BrokerUnavailableError, match="replication"):
+            admin.apply(structs.replace(topology, replication=9))
+        del admin
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_broker_that_is_not_there_is_told_with_its_address() -> None:

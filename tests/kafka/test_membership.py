@@ -5,20 +5,20 @@ import os
 import signal
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from compose.broker.layout import Layout, connection
 from compose.broker.nodes import kill, pid_of
 from streams.kafka.connection import Connection
-from streams.kafka.membership import NotCommittedError, commit, leave
+from streams.kafka.membership import NotCommittedError, commit, committed, leave
 from streams.kafka.partition import Partition
 from tests.eventually import eventually
 from tests.kafka.conftest import own_broker
@@ -27,6 +27,7 @@ PATIENCE_S = 3.0
 UNDER_WAY_S = 1.0
 MACHINE_S = 5.0
 OFFSET = 7
+GROUPS = 20
 SESSION_S = 45.0
 """For how long the client lets a group wait for whom it hears nothing of."""
 
@@ -71,9 +72,42 @@ def test_what_is_committed_is_told(broker: Connection) -> None:
     consumer = member(broker, "told")
     done = commit(consumer, [TopicPartition("told", 0, OFFSET)], PATIENCE_S)
     assert [(each.topic, each.partition, each.offset) for each in done] == [("told", 0, OFFSET)]
-    (found,) = consumer.committed([TopicPartition("told", 0)], timeout=30)
-    assert found.offset == OFFSET
+    assert committed(consumer, [("told", 0), ("told", 1)], PATIENCE_S) == {
+        ("told", 0): OFFSET,
+        ("told", 1): OFFSET_INVALID,
+    }
     leave(consumer, PATIENCE_S)
+
+
+def test_an_outsider_may_ask_what_is_committed(broker: Connection) -> None:
+    """Nor need one ever have been a member."""
+    make(broker, "asked")
+    with closing(Consumer(broker.settings() | {"group.id": "asked"})) as outsider:
+        assert committed(outsider, [("asked", 0)], PATIENCE_S) == {("asked", 0): OFFSET_INVALID}
+
+
+@pytest.mark.long
+def test_a_coordinator_that_was_never_asked_is_waited_for(tmp_path: Path) -> None:
+    """A new broker makes its topic of offsets and loads it first, and says so until then."""
+    with own_broker(tmp_path) as layout:
+        there = connection(tmp_path, layout)
+        make(there, "t")
+        places = [("t", 0)]
+        for group in range(GROUPS):
+            with closing(Consumer(there.settings() | {"group.id": f"g-{group}"})) as consumer:
+                assert committed(consumer, places, 30.0) == {("t", 0): OFFSET_INVALID}
+
+
+def test_nobody_is_waited_for_who_is_not_there() -> None:
+    """The client's own error comes when patience is out."""
+    began = time.monotonic()
+    nowhere = Connection("127.0.0.1:9")
+    with (
+        closing(Consumer(nowhere.settings() | {"group.id": "g"})) as consumer,
+        pytest.raises(KafkaException),
+    ):
+        committed(consumer, [("t", 0)], PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S + MACHINE_S
 
 
 def test_who_has_left_is_a_member_no_more(broker: Connection) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from msgspec import structs
 
 from compose.broker.certificates import make_certificates, principals
@@ -25,6 +25,7 @@ from streams.kafka.access import Grant, Resource, Right, grants
 from streams.kafka.admin import Admin
 from streams.kafka.connection import BrokerUnavailableError, Connection, Security, brokers
 from streams.kafka.ledger import KafkaLedger
+from streams.kafka.membership import committed
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import (
     AGENT,
@@ -134,6 +135,17 @@ def test_each_reads_what_is_declared_and_no_other(as_: As, principal: str) -> No
     group = TOPOLOGY.group(principal)
     allowed = {t.name for t in TOPOLOGY.topics if may_read(as_(principal), group, t)}
     assert allowed == {t.name for t in TOPOLOGY.topics if principal in t.readers}
+
+
+def test_whoever_may_not_ask_is_not_kept_waiting(as_: As) -> None:
+    """How far one is in a topic is for its readers, and asking again would not change it."""
+    place, began = (TOPOLOGY.upstream[0].name, 0), time.monotonic()
+    with (
+        closing(reader(as_(AGENT), TOPOLOGY.group(AGENT))) as agent,
+        pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"),
+    ):
+        committed(agent, [place], PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S / 2
 
 
 def test_a_group_is_for_its_own_principal(as_: As) -> None:
