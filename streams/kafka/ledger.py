@@ -10,21 +10,27 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import TopicPartition
 
+from schemas.errors import WorldError
 from schemas.ledger import (
     Batch,
     FencedError,
     Lease,
+    LedgerBusyError,
     LedgerStorageError,
     PositionError,
     RejectedEvent,
 )
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, record_headers
+from streams.kafka.hanging import open_in
 from streams.kafka.lock import Lock, LostLockError, Outgoing
 from streams.kafka.membership import send_commit
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
 from streams.kafka.topics import ENGINE, Topology
+
+_ENDED_S = 2.0
+"""How long a broker may take to show that what it has ended is ended."""
 
 
 def input_name(topic: str, partition: int) -> str:
@@ -58,15 +64,44 @@ class KafkaLedger(KafkaReader):
         """Take the lease; whoever held it before is fenced.
 
         Opening the lock ends what the one before left open, so the end that is read after it is
-        final. A note under the new epoch makes the lease known, and proves that it is still ours.
-        Raises `FencedError` where somebody was quicker, and `LedgerBusyError`.
+        final: where the broker kept that promise, which is looked after. A note under the new
+        epoch makes the lease known, and proves that it is still ours. Raises `FencedError` where
+        somebody was quicker, and `LedgerBusyError`.
         """
         self._release()
         self._lock = Lock(self._connection, self.topology.lock)
+        self._end_hanging(self._lock)
         latest = self._latest()
         self._lease = Lease(owner, latest.epoch + 1)
         self._commit((), Note(latest.head, self._lease.epoch, owner, latest.consumed))
         return self._lease
+
+    def _end_hanging(self, lock: Lock) -> None:
+        """Abort what the broker forgot to end; nobody was told that it is there."""
+        places = [
+            (topic.name, number)
+            for topic in self.topology.topics
+            if ENGINE in topic.writers
+            for number in range(topic.partitions)
+        ]
+        if not (hanging := open_in(self._connection, places, _ENDED_S)):
+            return
+        try:
+            lock.abort(tuple(hanging))
+        except LostLockError as error:
+            self._release()
+            raise self._fenced(self._lease) from error
+        except WorldError:
+            self._release()
+            raise
+        if hanging := open_in(self._connection, tuple(hanging), _ENDED_S):
+            self._release()
+            said = ", ".join(f"{topic}/{n} from {at}" for (topic, n), at in hanging.items())
+            msg = (
+                f"a transaction of another producer hangs in {said}; end it by Kafka's "
+                "`kafka-transactions.sh find-hanging` and `abort`"
+            )
+            raise LedgerBusyError(msg)
 
     def append(
         self, lease: Lease, position: int, batch: Batch, also: Sequence[Outgoing] = ()

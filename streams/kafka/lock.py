@@ -129,6 +129,20 @@ class Lock:
             raise self._told(said if isinstance(said, KafkaException) else unsaid) from error
         return self._offsets[messages[-1].topic]
 
+    def abort(self, places: Sequence[tuple[str, int]]) -> None:
+        """Abort a transaction in each of these partitions, and with it whatever is left open there.
+
+        Raises as `commit`, but never `LedgerBusyError` for what was to be aborted.
+        """
+        try:
+            self._producer.begin_transaction()
+            for topic, partition in places:
+                self._producer.produce(topic, b"", b"", partition)
+            self._producer.flush(_PATIENCE_S)
+            self._producer.abort_transaction(_PATIENCE_S)
+        except KafkaException as error:
+            raise self._told(error) from error
+
     def _send(self, messages: Sequence[Outgoing]) -> None:
         """Hand records over and wait until the broker has acknowledged every single one."""
         self._sent = 0

@@ -5,6 +5,7 @@ The records of a batch say which they are, so that a batch that is halved, lost 
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,25 +18,29 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from compose.broker.layout import connection
-from compose.broker.nodes import kill, start
+from compose.broker.layout import Node, connection
+from compose.broker.nodes import kill, start, stop
 from schemas.ledger import Batch, CorruptLedgerError, FencedError, LedgerStorageError, scan
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, placed_at, record_headers
 from streams.kafka.feed import Feed
+from streams.kafka.hanging import open_in
 from streams.kafka.ledger import KafkaLedger, input_name
 from streams.kafka.lock import Lock, Outgoing
 from streams.kafka.partition import Partition
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
 from streams.kafka.topics import ENGINE, READER, Topology
+from tests.eventually import eventually
 from tests.kafka.conftest import own_broker
 from tests.kafka.groups import committed_in
 from tests.streams.appender import FENCED
 from tests.streams.ledger_contract import SIZE, batch, records, refused
 
 PATIENCE_S = 60
+OPEN_FROM = 3
+"""Behind a record, a note and their marker."""
 
 
 @contextmanager
@@ -314,6 +319,47 @@ def test_a_writer_leaves_a_broker_that_died_in_its_transaction(
     while threads_of_this_process() > threads and time.monotonic() < deadline:
         time.sleep(0.1)
     assert threads_of_this_process() <= threads
+
+
+@pytest.mark.long
+def test_what_a_restarted_broker_forgot_to_end_never_shows(
+    topology: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stand or fall with the next leader's first note, which knows nothing of it."""
+    monkeypatch.setattr("streams.kafka.lock._PATIENCE_S", 5.0)
+    ledger_topic = topology.ledger.name
+    kept = Outgoing(ledger_topic, record_headers(0), b"kept")
+    closing = Outgoing(ledger_topic, note_headers(), note_value(Note(1, 1, "first")))
+    begun = Outgoing(ledger_topic, record_headers(1), b"begun")
+    with own_broker(tmp_path) as layout:
+        broker, (node,) = connection(tmp_path, layout), layout.nodes
+        data, known = tmp_path / f"node-{node.number}" / "data", tmp_path / "known"
+        assert Admin(broker).apply(topology).done
+        lock = Lock(broker, topology.lock)
+        lock.commit([kept, closing])
+        stop(tmp_path, layout.nodes)
+        for folder in data.glob("__transaction_state-*"):
+            shutil.copytree(folder, known / folder.name)
+        start(tmp_path, layout)
+        with pytest.raises(LedgerStorageError):
+            lock.commit(CutOff([begun, begun], lambda: dies(tmp_path, node, broker, topology)))
+        lock.close()
+        for folder in known.iterdir():  # it has lost what it wrote there last
+            shutil.rmtree(data / folder.name)
+            shutil.copytree(folder, data / folder.name)
+        start(tmp_path, layout)
+        assert open_in(broker, [(ledger_topic, 0)], 1.0) == {(ledger_topic, 0): OPEN_FROM}
+        with KafkaLedger(broker, topology) as ledger:
+            ledger.append(ledger.acquire("second"), 1, Batch([b"after"]))
+        with KafkaReader(broker, topology) as reader:
+            assert list(scan(reader)) == [b"kept", b"after"]
+
+
+def dies(home: Path, node: Node, broker: Connection, topology: Topology) -> None:
+    """The broker, once something lies behind the end that readers see."""
+    places = [(topology.ledger.name, 0)]
+    eventually(lambda: open_in(broker, places, 0.0), "a transaction is open")
+    kill(home, node)
 
 
 # --- damage ---------------------------------------------------------------------------------------
