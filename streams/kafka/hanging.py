@@ -9,18 +9,18 @@ began that one could not know what was there.
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from schemas.ledger import LedgerBusyError
 from streams.kafka.connection import Connection, failure_of
 
 Place = tuple[str, int]
 
-_ASK_S, _ANSWER_S = 5.0, 10.0
+_PATIENCE_S, _ASK_S, _ANSWER_S = 30.0, 5.0, 10.0
 _LOOK_S = 0.02
 _LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's
 
@@ -30,26 +30,44 @@ def open_in(
 ) -> Mapping[Place, int]:
     """Return where a transaction is still open when patience is out, and its first offset.
 
-    Of a partition without a leader that answers nobody can say it.
+    Raises `LedgerBusyError` where no broker says it of each of them.
     """
-    client: Any = AdminClient(connection.settings())  # it types no answers
-    written = _ends(client, places, IsolationLevel.READ_UNCOMMITTED)
+    written = _ends(connection, places, IsolationLevel.READ_UNCOMMITTED)
     deadline = time.monotonic() + patience_s
     while True:
-        ended = _ends(client, tuple(written), IsolationLevel.READ_COMMITTED)
+        ended = _ends(connection, places, IsolationLevel.READ_COMMITTED)
         found = {place: end for place, end in ended.items() if end < written[place]}
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(_LOOK_S)
 
 
-def _ends(client: Any, places: Sequence[Place], seen: IsolationLevel) -> Mapping[Place, int]:  # noqa: ANN401  # as above
-    if not places:
-        return {}
+def _ends(
+    connection: Connection, places: Sequence[Place], seen: IsolationLevel
+) -> Mapping[Place, int]:
+    """Return where partitions end. A broker that has just started does not know it of all."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        found = _told(connection, places, seen)
+        if unknown := [place for place in places if found.get(place, -1) < 0]:
+            if time.monotonic() > deadline:
+                topic, number = unknown[0]
+                msg = f"no broker at {connection.bootstrap} says where {topic}/{number} ends"
+                raise LedgerBusyError(msg)
+            time.sleep(_LOOK_S)
+            continue
+        return found
+
+
+def _told(
+    connection: Connection, places: Sequence[Place], seen: IsolationLevel
+) -> Mapping[Place, int]:
+    client: Any = AdminClient(connection.settings())  # it types no answers
     asked = {TopicPartition(*place): _LATEST for place in places}
-    answers: Any = {}
-    with suppress(KafkaException):
+    try:
         answers = client.list_offsets(asked, isolation_level=seen, request_timeout=_ASK_S)
+    except KafkaException:
+        return {}
     return {
         (at.topic, at.partition): told.result().offset
         for at, told in answers.items()

@@ -84,17 +84,18 @@ class KafkaLedger(KafkaReader):
             if ENGINE in topic.writers
             for number in range(topic.partitions)
         ]
-        if not (hanging := open_in(self._connection, places, _ENDED_S)):
-            return
         try:
+            if not (hanging := open_in(self._connection, places, _ENDED_S)):
+                return
             lock.abort(tuple(hanging))
+            hanging = open_in(self._connection, tuple(hanging), _ENDED_S)
         except LostLockError as error:
             self._release()
             raise self._fenced(self._lease) from error
         except WorldError:
             self._release()
             raise
-        if hanging := open_in(self._connection, tuple(hanging), _ENDED_S):
+        if hanging:
             self._release()
             said = ", ".join(f"{topic}/{n} from {at}" for (topic, n), at in hanging.items())
             msg = (
