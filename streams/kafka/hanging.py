@@ -65,6 +65,7 @@ def _told(
     client: Any = AdminClient(connection.settings())  # it types no answers
     asked = {TopicPartition(*place): _LATEST for place in places}
     try:
+        client.list_topics(timeout=_ASK_S)  # one that is not connected yet may look again after 3 s
         answers = client.list_offsets(asked, isolation_level=seen, request_timeout=_ASK_S)
     except KafkaException:
         return {}
