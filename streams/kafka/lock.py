@@ -8,8 +8,8 @@ whatever was left open, and then the end be read.
 """
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
@@ -114,10 +114,29 @@ class Lock:
         Returns the offset of the last record, whose topic has one partition. Readers see it a
         moment after this returns.
         """
-        try:
+        with self._telling():
             self._producer.begin_transaction()
             self._send(messages)
             self._producer.commit_transaction(_PATIENCE_S)
+        return self._offsets[messages[-1].topic]
+
+    def abort(self, places: Sequence[tuple[str, int]]) -> None:
+        """Abort a transaction in each of these partitions, and with it whatever is left open there.
+
+        Raises as `commit` where the broker does not take it.
+        """
+        with self._telling():
+            self._producer.begin_transaction()
+            for topic, partition in places:
+                self._producer.produce(topic, b"", b"", partition)
+            self._producer.flush(_PATIENCE_S)
+            self._producer.abort_transaction(_PATIENCE_S)
+
+    @contextmanager
+    def _telling(self) -> Generator[None]:
+        """Say of an error in a transaction what it means."""
+        try:
+            yield
         except KafkaException as error:
             raise self._told(error) from error
         except SystemError as error:
@@ -127,21 +146,6 @@ class Lock:
             said = error.__cause__
             unsaid = KafkaException(KafkaError(KafkaError._FAIL, str(error)))  # noqa: SLF001  # as above
             raise self._told(said if isinstance(said, KafkaException) else unsaid) from error
-        return self._offsets[messages[-1].topic]
-
-    def abort(self, places: Sequence[tuple[str, int]]) -> None:
-        """Abort a transaction in each of these partitions, and with it whatever is left open there.
-
-        Raises as `commit`, but never `LedgerBusyError` for what was to be aborted.
-        """
-        try:
-            self._producer.begin_transaction()
-            for topic, partition in places:
-                self._producer.produce(topic, b"", b"", partition)
-            self._producer.flush(_PATIENCE_S)
-            self._producer.abort_transaction(_PATIENCE_S)
-        except KafkaException as error:
-            raise self._told(error) from error
 
     def _send(self, messages: Sequence[Outgoing]) -> None:
         """Hand records over and wait until the broker has acknowledged every single one."""
