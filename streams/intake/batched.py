@@ -18,16 +18,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from structlog.typing import FilteringBoundLogger
 
 from streams.intake.bounds import Bounds
-from streams.intake.ends import Ends
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.kept import kept_cells
 from streams.intake.lost import IntakeLostError, pass_over
 from streams.intake.outbox import LEAVE_S, Outbox
-from streams.intake.worker import SESSION_S, Place, Worker
+from streams.intake.worker import SESSION_S, Worker
 from streams.kafka.connection import Connection
+from streams.kafka.ends import Ends
 from streams.kafka.headers import Headers
 from streams.kafka.membership import commit, committed, leave, send_commit
-from streams.kafka.topics import INTAKE, Topology
+from streams.kafka.topics import INTAKE, Place, Topology
 
 BATCH = 2_000
 CHECKPOINT_S = 1.0

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from streams.intake.ends import Ends
 from streams.intake.lost import IntakeLostError
-from streams.intake.worker import Place, Worker
+from streams.intake.worker import Worker
+from streams.kafka.ends import Ends
+from streams.kafka.topics import Place
 
 
 class Bounds:

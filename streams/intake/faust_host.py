@@ -35,7 +35,6 @@ from faust.types import TP
 from structlog.typing import FilteringBoundLogger
 
 from streams.intake.bounds import Bounds
-from streams.intake.ends import Ends
 from streams.intake.faust_app import App, FaustWorker, settings
 from streams.intake.faust_consumer import EagerConsumer
 from streams.intake.fold_rules import FOLD, FoldRules
@@ -43,9 +42,10 @@ from streams.intake.gaps import holds_records
 from streams.intake.lost import UNSETTLED, IntakeLostError, end_process
 from streams.intake.outbox import Outbox
 from streams.intake.standstill import Standstills
-from streams.intake.worker import Place, Worker
+from streams.intake.worker import Worker
 from streams.kafka.connection import Connection
-from streams.kafka.topics import CELLS_TABLE, INTAKE, Topology
+from streams.kafka.ends import Ends
+from streams.kafka.topics import CELLS_TABLE, INTAKE, Place, Topology
 
 CHECKPOINT_S = 0.5
 MOST_PENDING = 20_000

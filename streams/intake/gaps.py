@@ -12,15 +12,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka.connection import Connection
 from streams.kafka.membership import committed
+from streams.kafka.topics import Place
 
 _AT_END = KafkaError._PARTITION_EOF  # noqa: SLF001  # the client's own name
 _LOOK_S = 0.2
 _PATIENCE_S = 30.0
 
 
-def holds_records(
-    connection: Connection, group: str, place: tuple[str, int], first: int, end: int
-) -> bool:
+def holds_records(connection: Connection, group: str, place: Place, first: int, end: int) -> bool:
     """Tell whether a record lies at `first` or behind it, before `end`, that is not committed.
 
     True where nobody says. An aborted record is one: intake takes in whatever is in the topic.

@@ -3,7 +3,7 @@
 
 from msgspec import Struct
 
-from streams.intake.worker import Place
+from streams.kafka.topics import Place
 
 
 class _Stand(Struct, frozen=True):

@@ -22,14 +22,12 @@ from streams.intake.cells import CELLS, decode_cell, encode_cell
 from streams.intake.fold_rules import FOLD, FoldRules
 from streams.intake.reducer import Arrived, IntakeState, Output, Quiet, reduce
 from streams.kafka.headers import Headers, from_record
+from streams.kafka.topics import Place
 from streams.sources import SourceRules
 
 SESSION_S = 10.0
 """How long a worker may be silent before the group gives its partitions to others: what a kill
 costs, as nobody reads them until then. A broker takes no less than 6 s unless it is told so."""
-
-Place = tuple[str, int]
-"""An upstream topic and one of its partitions."""
 
 
 class KeptCell(Struct, frozen=True):

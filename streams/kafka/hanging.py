@@ -9,20 +9,36 @@ began that one could not know what was there.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import IsolationLevel
 
 from schemas.ledger import LedgerBusyError
-from streams.kafka.connection import Connection, failure_of
+from streams.kafka.connection import Connection
+from streams.kafka.ends import Ends
+from streams.kafka.lock import Lock
+from streams.kafka.topics import Place
 
-Place = tuple[str, int]
+_PATIENCE_S, _LOOK_S = 30.0, 0.02
+_ENDED_S = 2.0
+"""How long a broker may take to show that what it has ended is ended."""
 
-_PATIENCE_S, _ASK_S, _ANSWER_S = 30.0, 5.0, 10.0
-_LOOK_S = 0.02
-_LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's
+
+def end_open(connection: Connection, lock: Lock, places: Sequence[Place]) -> None:
+    """Abort what is still open in partitions once the lock is held: nobody was told of it.
+
+    Raises `LedgerBusyError` where no broker says what is open, or where it is another producer's;
+    and as `Lock.abort`.
+    """
+    if not (hanging := open_in(connection, places, _ENDED_S)):
+        return
+    lock.abort(tuple(hanging))
+    if hanging := open_in(connection, tuple(hanging), _ENDED_S):
+        said = ", ".join(f"{topic}/{n} from {at}" for (topic, n), at in hanging.items())
+        msg = (
+            f"a transaction of another producer hangs in {said}; end it by Kafka's "
+            "`kafka-transactions.sh find-hanging` and `abort`"
+        )
+        raise LedgerBusyError(msg)
 
 
 def open_in(
@@ -32,45 +48,24 @@ def open_in(
 
     Raises `LedgerBusyError` where no broker says it of each of them.
     """
-    written = _ends(connection, places, IsolationLevel.READ_UNCOMMITTED)
+    ends = Ends(connection)
+    written = _all(ends, places, IsolationLevel.READ_UNCOMMITTED)
     deadline = time.monotonic() + patience_s
     while True:
-        ended = _ends(connection, places, IsolationLevel.READ_COMMITTED)
+        ended = _all(ends, places, IsolationLevel.READ_COMMITTED)
         found = {place: end for place, end in ended.items() if end < written[place]}
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(_LOOK_S)
 
 
-def _ends(
-    connection: Connection, places: Sequence[Place], seen: IsolationLevel
-) -> Mapping[Place, int]:
-    """Return where partitions end. A broker that has just started does not know it of all."""
+def _all(ends: Ends, places: Sequence[Place], seen: IsolationLevel) -> Mapping[Place, int]:
+    """Return where all partitions end. A broker that has just started does not know it yet."""
     deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        found = _told(connection, places, seen)
-        if unknown := [place for place in places if found.get(place, -1) < 0]:
-            if time.monotonic() > deadline:
-                topic, number = unknown[0]
-                msg = f"no broker at {connection.bootstrap} says where {topic}/{number} ends"
-                raise LedgerBusyError(msg)
-            time.sleep(_LOOK_S)
-            continue
-        return found
-
-
-def _told(
-    connection: Connection, places: Sequence[Place], seen: IsolationLevel
-) -> Mapping[Place, int]:
-    client: Any = AdminClient(connection.settings())  # it types no answers
-    asked = {TopicPartition(*place): _LATEST for place in places}
-    try:
-        client.list_topics(timeout=_ASK_S)  # one that is not connected yet may look again after 3 s
-        answers = client.list_offsets(asked, isolation_level=seen, request_timeout=_ASK_S)
-    except KafkaException:
-        return {}
-    return {
-        (at.topic, at.partition): told.result().offset
-        for at, told in answers.items()
-        if failure_of(told, _ANSWER_S) is None
-    }
+    while unknown := set(places) - (found := ends.of(places, seen)).keys():
+        if time.monotonic() > deadline:
+            topic, number = min(unknown)
+            msg = f"no broker says where {topic}/{number} ends; `singlepool doctor` looks why"
+            raise LedgerBusyError(msg)
+        time.sleep(_LOOK_S)
+    return found

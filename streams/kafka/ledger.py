@@ -8,7 +8,7 @@ watch lag.
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from schemas.errors import WorldError
 from schemas.ledger import (
@@ -22,15 +22,13 @@ from schemas.ledger import (
 )
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, record_headers
-from streams.kafka.hanging import open_in
+from streams.kafka.hanging import end_open
 from streams.kafka.lock import Lock, LostLockError, Outgoing
 from streams.kafka.membership import send_commit
+from streams.kafka.partition import partitions_of
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
-from streams.kafka.topics import ENGINE, Topology
-
-_ENDED_S = 2.0
-"""How long a broker may take to show that what it has ended is ended."""
+from streams.kafka.topics import ENGINE, Place, Topology
 
 
 def input_name(topic: str, partition: int) -> str:
@@ -70,39 +68,31 @@ class KafkaLedger(KafkaReader):
         """
         self._release()
         self._lock = Lock(self._connection, self.topology.lock)
-        self._end_hanging(self._lock)
+        self._end_open(self._lock)
         latest = self._latest()
         self._lease = Lease(owner, latest.epoch + 1)
         self._commit((), Note(latest.head, self._lease.epoch, owner, latest.consumed))
         return self._lease
 
-    def _end_hanging(self, lock: Lock) -> None:
-        """Abort what the broker forgot to end; nobody was told that it is there."""
-        places = [
-            (topic.name, number)
-            for topic in self.topology.topics
-            if ENGINE in topic.writers
-            for number in range(topic.partitions)
-        ]
+    def _end_open(self, lock: Lock) -> None:
+        """Abort what the broker forgot to end in what the engine writes."""
         try:
-            if not (hanging := open_in(self._connection, places, _ENDED_S)):
-                return
-            lock.abort(tuple(hanging))
-            hanging = open_in(self._connection, tuple(hanging), _ENDED_S)
+            end_open(self._connection, lock, self._places())
         except LostLockError as error:
             self._release()
             raise self._fenced(self._lease) from error
         except WorldError:
             self._release()
             raise
-        if hanging:
-            self._release()
-            said = ", ".join(f"{topic}/{n} from {at}" for (topic, n), at in hanging.items())
-            msg = (
-                f"a transaction of another producer hangs in {said}; end it by Kafka's "
-                "`kafka-transactions.sh find-hanging` and `abort`"
-            )
-            raise LedgerBusyError(msg)
+
+    def _places(self) -> Sequence[Place]:
+        """Return each partition that the engine writes: as the broker has them, not as declared."""
+        names = [topic.name for topic in self.topology.topics if ENGINE in topic.writers]
+        try:
+            return [(n, at) for n in names for at in partitions_of(self._probe.consumer, n)]
+        except KafkaException as error:
+            msg = f"no broker says which partitions there are: {error}; see `singlepool doctor`"
+            raise LedgerBusyError(msg) from error
 
     def append(
         self, lease: Lease, position: int, batch: Batch, also: Sequence[Outgoing] = ()

@@ -19,6 +19,7 @@ from schemas.ledger import LedgerBusyError, LedgerStorageError
 from streams.kafka.connection import Connection, Settings, is_one_of, reason_of
 from streams.kafka.headers import Headers
 from streams.kafka.partition import passes
+from streams.kafka.topics import Place
 
 _PATIENCE_S = 30.0
 _FIRST_TRY_S, _LONGER = 0.2, 1.5
@@ -120,7 +121,7 @@ class Lock:
             self._producer.commit_transaction(_PATIENCE_S)
         return self._offsets[messages[-1].topic]
 
-    def abort(self, places: Sequence[tuple[str, int]]) -> None:
+    def abort(self, places: Sequence[Place]) -> None:
         """Abort a transaction in each of these partitions, and with it whatever is left open there.
 
         Raises as `commit` where the broker does not take it.

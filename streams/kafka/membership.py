@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import WorldError
 from streams.kafka.connection import is_one_of, reason_of
+from streams.kafka.topics import Place
 
 _GONE_ON = frozenset(
     (
@@ -55,8 +56,8 @@ def stays(error: KafkaError) -> bool:
 
 
 def committed(
-    consumer: Consumer, places: Sequence[tuple[str, int]], patience_s: float
-) -> Mapping[tuple[str, int], int]:
+    consumer: Consumer, places: Sequence[Place], patience_s: float
+) -> Mapping[Place, int]:
     """Return what a group has committed, by topic and partition; below 0 where that is nothing.
 
     The consumer need not be a member. A coordinator that has just moved has to be found, and to
@@ -75,8 +76,8 @@ def committed(
 
 
 def _committed(
-    consumer: Consumer, places: Sequence[tuple[str, int]], timeout_s: float
-) -> Mapping[tuple[str, int], int]:
+    consumer: Consumer, places: Sequence[Place], timeout_s: float
+) -> Mapping[Place, int]:
     told = consumer.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
     for found in told:
         if found.error is not None:

@@ -20,48 +20,52 @@ NEAR = 2_048
 _ASIDE = NEAR // 2 - 1
 
 
-class Place(Struct, frozen=True):
+class Landmark(Struct, frozen=True):
     """Records from `offset` on have positions from `position` on."""
 
     position: int
     offset: int
 
 
-class PlaceIndex:
-    """Some places of a partition that only ever grows at its end."""
+class Landmarks:
+    """Some landmarks of a partition that only ever grows at its end."""
 
     def __init__(self) -> None:
         """Know none."""
         self._positions: list[int] = []
         self._offsets: list[int] = []
 
-    def add(self, place: Place) -> None:
-        """Remember a place."""
-        at = bisect_left(self._positions, place.position)
-        if at == len(self._positions) or self._positions[at] != place.position:
-            self._positions.insert(at, place.position)
-            self._offsets.insert(at, place.offset)
+    def add(self, landmark: Landmark) -> None:
+        """Remember one."""
+        at = bisect_left(self._positions, landmark.position)
+        if at == len(self._positions) or self._positions[at] != landmark.position:
+            self._positions.insert(at, landmark.position)
+            self._offsets.insert(at, landmark.offset)
 
-    def before(self, position: int, begin: Place) -> Place:
-        """Return the last known place that is not behind a position, or the beginning."""
+    def before(self, position: int, begin: Landmark) -> Landmark:
+        """Return the last known landmark that is not behind a position, or the beginning."""
         at = bisect_right(self._positions, position) - 1
-        return begin if at < 0 else Place(self._positions[at], self._offsets[at])
+        return begin if at < 0 else Landmark(self._positions[at], self._offsets[at])
 
-    def after(self, position: int, end: Place) -> Place:
-        """Return the first known place behind a position, or the end."""
+    def after(self, position: int, end: Landmark) -> Landmark:
+        """Return the first known landmark behind a position, or the end."""
         at = bisect_right(self._positions, position)
         if at == len(self._positions) or self._offsets[at] >= end.offset:
             return end
-        return Place(self._positions[at], self._offsets[at])
+        return Landmark(self._positions[at], self._offsets[at])
 
 
 def locate(
-    position: int, begin: Place, end: Place, index: PlaceIndex, first_at: Callable[[int], Place]
+    position: int,
+    begin: Landmark,
+    end: Landmark,
+    index: Landmarks,
+    first_at: Callable[[int], Landmark],
 ) -> int:
     """Return an offset from which a position is read on: at most `NEAR` offsets before it.
 
-    `first_at` returns the place of what lies first at an offset or behind it; `end` is behind the
-    position, and nothing lies there yet.
+    `first_at` returns the landmark of what lies first at an offset or behind it; `end` is behind
+    the position, and nothing lies there yet.
     """
     low, high = index.before(position, begin), index.after(position, end)
     for aim in cycle(_Aim):
@@ -73,7 +77,7 @@ def locate(
             low = found
             index.add(found)
         else:  # what lies from there on is behind the position
-            high = Place(max(found.position, position + 1), asked)
+            high = Landmark(max(found.position, position + 1), asked)
     return low.offset
 
 
@@ -88,8 +92,8 @@ class _Aim(Enum):
     MIDDLE = 3
 
 
-def _guess(position: int, low: Place, high: Place, aim: _Aim) -> int:
-    """Return an offset between two places."""
+def _guess(position: int, low: Landmark, high: Landmark, aim: _Aim) -> int:
+    """Return an offset between two landmarks."""
     gap = high.offset - low.offset
     if aim is _Aim.MIDDLE:
         return low.offset + gap // 2

@@ -11,7 +11,7 @@ from schemas.ledger import CorruptLedgerError, LedgerStorageError, PositionError
 from streams.closing import Closing
 from streams.kafka.connection import Connection
 from streams.kafka.entries import NOTHING, Note, Placed, placed_at, read_entry
-from streams.kafka.offsets import NEAR, Place, PlaceIndex, locate
+from streams.kafka.offsets import NEAR, Landmark, Landmarks, locate
 from streams.kafka.partition import PATIENCE_S, Partition
 from streams.kafka.topics import READER, Topology
 
@@ -37,11 +37,11 @@ class KafkaReader(Closing):
         group = topology.group(principal)
         self._stream = Partition(connection, topology.ledger.name, group)
         self._probe = Partition(connection, topology.ledger.name, group, looks=True)
-        self._index = PlaceIndex()
+        self._index = Landmarks()
         self._note, self._note_at, self._known_end = NOTHING, -1, -1
         self._base, self._records, self._expected = 0, list[bytes](), _UNKNOWN
         self._offsets = list[int]()
-        self._read_to = Place(0, 0)
+        self._read_to = Landmark(0, 0)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -76,7 +76,7 @@ class KafkaReader(Closing):
         found = self._records[start - self._base : start - self._base + limit]
         if found:
             last = start - self._base + len(found) - 1
-            self._read_to = Place(start + len(found), self._offsets[last] + 1)
+            self._read_to = Landmark(start + len(found), self._offsets[last] + 1)
         self._forget(start + len(found))
         return found
 
@@ -111,7 +111,7 @@ class KafkaReader(Closing):
         """Believe what `after` said of a position in another life, until records say otherwise."""
         offset = places.get(self._partition)
         if offset is not None and position:
-            self._index.add(Place(position - 1, offset - 1))
+            self._index.add(Landmark(position - 1, offset - 1))
 
     @property
     def _partition(self) -> str:
@@ -135,7 +135,7 @@ class KafkaReader(Closing):
         self._learn(end)
         offset = end
         if position < self._note.head:
-            begin, behind = Place(0, low), Place(self._note.head, end)
+            begin, behind = Landmark(0, low), Landmark(self._note.head, end)
             offset = locate(
                 position, begin, behind, self._index, lambda at: self._first_at(at, end)
             )
@@ -193,7 +193,7 @@ class KafkaReader(Closing):
         """Keep a record that is the next; the index learns of it now and then."""
         self._expected = position + 1
         if position % _INDEX_EACH == 0:
-            self._index.add(Place(position, offset))
+            self._index.add(Landmark(position, offset))
         self._records.append(data)
         self._offsets.append(offset)
 
@@ -238,18 +238,18 @@ class KafkaReader(Closing):
                 raise self._slow()
         return offset
 
-    def _first_at(self, offset: int, end: int) -> Place:
-        """Return the place of what lies first at an offset or behind it."""
+    def _first_at(self, offset: int, end: int) -> Landmark:
+        """Return the landmark of what lies first at an offset or behind it."""
         self._probe.seek(offset)
         deadline = time.monotonic() + PATIENCE_S
         while not self._probe.seen(end):
             for message in self._probe.take(_LOOK_S):
                 entry = self._entry(message)
                 at = entry.head if isinstance(entry, Note) else entry.position
-                return Place(at, message.offset() or 0)
+                return Landmark(at, message.offset() or 0)
             if time.monotonic() > deadline:
                 raise self._slow()
-        return Place(self._note.head, end)
+        return Landmark(self._note.head, end)
 
     def _reached(self, partition: Partition, end: int) -> bool:
         """Whether all before an offset was taken: behind a note there is at least its marker."""

@@ -41,6 +41,9 @@ DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _WEEK_MS = 7 * DAY_MS
 
+Place = tuple[str, int]
+"""A partition: its topic's name and its number."""
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,61}\.)?")
 

@@ -5,42 +5,36 @@ The records of a batch say which they are, so that a batch that is halved, lost 
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from compose.broker.layout import Node, connection
-from compose.broker.nodes import kill, start, stop
+from compose.broker.layout import connection
+from compose.broker.nodes import kill, start
 from schemas.ledger import Batch, CorruptLedgerError, FencedError, LedgerStorageError, scan
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, placed_at, record_headers
 from streams.kafka.feed import Feed
-from streams.kafka.hanging import open_in
 from streams.kafka.ledger import KafkaLedger, input_name
 from streams.kafka.lock import Lock, Outgoing
 from streams.kafka.partition import Partition
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
 from streams.kafka.topics import ENGINE, READER, Topology
-from tests.eventually import eventually
 from tests.kafka.conftest import own_broker
 from tests.kafka.groups import committed_in
+from tests.kafka.transactions import PATIENCE_S, CutOff, leave_open
 from tests.streams.appender import FENCED
 from tests.streams.ledger_contract import SIZE, batch, records, refused
-
-PATIENCE_S = 60
-OPEN_FROM = 3
-"""Behind a record, a note and their marker."""
 
 
 @contextmanager
@@ -77,36 +71,9 @@ def check_whole(broker: Connection, topology: Topology, acknowledged: int) -> in
     return batches
 
 
-def leave_open(broker: Connection, topology: Topology, *contents: bytes, head: int = 0) -> Producer:
-    """A writer that stops in the middle of a transaction: what it wrote lies in the partition."""
-    producer = Producer(broker.settings() | {"transactional.id": topology.lock})
-    producer.init_transactions(PATIENCE_S)
-    producer.begin_transaction()
-    for at, data in enumerate(contents, head):
-        producer.produce(topology.ledger.name, data, partition=0, headers=record_headers(at))
-    assert producer.flush(PATIENCE_S) == 0
-    return producer
-
-
 def threads_of_this_process() -> int:
     """How many threads it has, those of its clients with them."""
     return sum(1 for _ in Path("/proc/self/task").iterdir())
-
-
-class CutOff(list[Outgoing]):
-    """Records with something that happens after the first was handed over."""
-
-    def __init__(self, entries: Sequence[Outgoing], happens: Callable[[], None]) -> None:
-        """Keep them."""
-        super().__init__(entries)
-        self._happens = happens
-
-    def __iter__(self) -> Iterator[Outgoing]:
-        """Let it happen in between."""
-        first, *rest = super().__iter__()
-        yield first
-        self._happens()
-        yield from rest
 
 
 def wait_for_uncommitted(broker: Connection, topic: str) -> None:
@@ -221,12 +188,7 @@ def test_an_open_transaction_of_another_hides_what_follows_it_and_ends_by_itself
     broker: Connection, topics: Topology
 ) -> None:
     """It is no silent gap: the append is not acknowledged before every reader can see it."""
-    foreign = Producer(broker.settings() | {"transactional.id": f"{topics.prefix}foreign"})
-    foreign.init_transactions(PATIENCE_S)
-    foreign.begin_transaction()
-    note = note_value(Note(0, 0, "foreign"))
-    foreign.produce(topics.ledger.name, note, partition=0, headers=note_headers())
-    assert foreign.flush(PATIENCE_S) == 0
+    foreign = leave_open(broker, topics, b"foreign", by=f"{topics.prefix}foreign")
     lock = Lock(broker, topics.lock)
     partition = Partition(broker, topics.ledger.name, topics.group(ENGINE))
     message = Outgoing(topics.ledger.name, record_headers(0), b"hidden")
@@ -319,50 +281,6 @@ def test_a_writer_leaves_a_broker_that_died_in_its_transaction(
     while threads_of_this_process() > threads and time.monotonic() < deadline:
         time.sleep(0.1)
     assert threads_of_this_process() <= threads
-
-
-@pytest.mark.long
-def test_what_a_restarted_broker_forgot_to_end_never_shows(
-    topology: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would stand or fall with the next leader's first note, which knows nothing of it."""
-    monkeypatch.setattr("streams.kafka.lock._PATIENCE_S", 5.0)
-    ledger_topic = topology.ledger.name
-    kept = Outgoing(ledger_topic, record_headers(0), b"kept")
-    closing = Outgoing(ledger_topic, note_headers(), note_value(Note(1, 1, "first")))
-    begun = Outgoing(ledger_topic, record_headers(1), b"begun")
-    with own_broker(tmp_path) as layout:
-        broker, (node,) = connection(tmp_path, layout), layout.nodes
-        data, known = tmp_path / f"node-{node.number}" / "data", tmp_path / "known"
-        assert Admin(broker).apply(topology).done
-        first = Lock(broker, topology.lock)
-        first.commit([kept, closing])
-        lock = Lock(broker, topology.lock)  # once it is open the broker is done with the first
-        first.close()
-        stop(tmp_path, layout.nodes)
-        for folder in data.glob("__transaction_state-*"):
-            shutil.copytree(folder, known / folder.name)
-        start(tmp_path, layout)
-        with pytest.raises(LedgerStorageError):
-            lock.commit(CutOff([begun, begun], lambda: dies(tmp_path, node, broker, topology)))
-        lock.close()
-        for folder in known.iterdir():  # it has lost what it wrote there last
-            shutil.rmtree(data / folder.name)
-            shutil.copytree(folder, data / folder.name)
-        start(tmp_path, layout)
-        assert open_in(broker, [(ledger_topic, 0)], 1.0) == {(ledger_topic, 0): OPEN_FROM}
-        with KafkaLedger(broker, topology) as ledger:
-            ledger.append(ledger.acquire("second"), 1, Batch([b"after"]))
-        with KafkaReader(broker, topology) as reader:
-            assert list(scan(reader)) == [b"kept", b"after"]
-
-
-def dies(home: Path, node: Node, broker: Connection, topology: Topology) -> None:
-    """The broker, once something lies behind the end that readers see."""
-    place = (topology.ledger.name, 0)
-    begun = {place: OPEN_FROM}
-    eventually(lambda: open_in(broker, [place], 0.0) == begun, "a transaction is open")
-    kill(home, node)
 
 
 # --- damage ---------------------------------------------------------------------------------------

@@ -272,6 +272,7 @@ def test_an_archive_becomes_a_ledger_again(
     again = ("archive", "restore", "--home", tmp_path, *at, "-o", "json")
     for appended in (503, 0):
         ended = singlepool(*again)
+        assert ended.code == Exit.DONE, ended.err
         assert json.loads(ended.out) == {"appended": appended, "head": len(records)}
     with reader(broker, topics) as ledger:
         assert list(scan(ledger)) == records

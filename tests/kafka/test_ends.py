@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from compose.broker.layout import connection
 from compose.broker.nodes import kill, start
-from streams.intake.ends import Ends
+from streams.kafka.ends import Ends
 from tests.eventually import eventually
 from tests.kafka.conftest import own_broker
 
