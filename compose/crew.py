@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import DecodeError, Struct, json
 
 from compose.exits import Exit
+from compose.processes import called_as
 from schemas.errors import WorldError
 from streams.closing import Closing
 from streams.live.health import LOOPBACK
@@ -25,6 +26,7 @@ _LOOK_S = 0.2
 _OK = 200
 _LAST_BYTES = 20_000
 _FILE = "processes.json"
+_PROGRAM = "compose.cli"
 
 
 class CrewError(WorldError):
@@ -35,6 +37,18 @@ class _Opened(Struct, frozen=True):
     """The line that says where a process shows its health."""
 
     port: int
+
+
+def left_running(folder: Path) -> Mapping[str, int]:
+    """Return who runs of an earlier crew that logged into a folder, by name: its process.
+
+    Where whoever looked after them was killed, they go on without.
+    """
+    try:
+        noted = json.decode((folder / _FILE).read_bytes(), type=dict[str, int])
+    except (FileNotFoundError, DecodeError):
+        return {}
+    return {name: pid for name, pid in noted.items() if _PROGRAM in called_as(pid)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class Crew(Closing):
     def start(self, *names: str) -> None:
         """Start members; with a session of their own, a terminal's Ctrl+C is not theirs."""
         for name in names:
-            program = [sys.executable, "-m", "compose.cli", "serve", *self._members[name].arguments]
+            program = [sys.executable, "-m", _PROGRAM, "serve", *self._members[name].arguments]
             with self.log(name).open("ab") as log:
                 self._begun[name] = log.tell()
                 self._ports.pop(name, None)

@@ -24,7 +24,7 @@ from compose.arguments import Days, OneIn, Shown
 from compose.broker.layout import OPERATOR, new_layout, saved
 from compose.broker.making import make_broker
 from compose.broker.nodes import pid_of, start, stop
-from compose.crew import Crew, Member
+from compose.crew import Crew, Member, left_running
 from compose.exits import Exit, UsageError
 from compose.installation import HERE, Where
 from compose.live_proof import Ended, Proof, proof
@@ -45,6 +45,7 @@ from streams.live.process import told_to_stop
 ENGINES = ("engine", "standby")
 PORT = 9092
 
+_LOGS = "logs"
 _LOOK_S = 0.2
 _SHOWN = 16
 _SETTLE_MS = 8_000
@@ -103,6 +104,7 @@ def up(  # noqa: PLR0913  # its options
     resume
         go on with the run that is there.
     """
+    _hold_alone(home / _LOGS)
     workload = live_workload(play.days, play.hours)
     with told_to_stop() as told, _broker(where, home, port, tls=tls, resume=resume) as here:
         at = here.connection(OPERATOR)
@@ -110,7 +112,7 @@ def up(  # noqa: PLR0913  # its options
         if not resume:
             _empty(home)  # not before: of a run that may not be, the folder is somebody's
         pace = Pace(reached_ms, _soon_ms(), play.speed)
-        with Crew(_members(here, home, pace, play), home / "logs") as crew:
+        with Crew(_members(here, home, pace, play), home / _LOGS) as crew:
             crew.start("intake", ENGINES[0], "archive", "player")
             _await_leader(crew, told.is_set)
             crew.start(*ENGINES[1:])
@@ -128,9 +130,20 @@ def up(  # noqa: PLR0913  # its options
     return Exit.DONE if proved.sound else Exit.DIVERGED
 
 
+def _hold_alone(logs: Path) -> None:
+    """Let nothing of an earlier run go on beside this one. Raises `UsageError`."""
+    if left := left_running(logs):
+        named = ", ".join(f"{name} (process {pid})" for name, pid in left.items())
+        msg = (
+            f"of an earlier run with logs in {logs} there still runs {named}: end that run, or take"
+            f" another --home; where it was killed itself, kill {' '.join(map(str, left.values()))}"
+        )
+        raise UsageError(msg)
+
+
 def _empty(home: Path) -> None:
     """Remove what an earlier run left, but for its broker."""
-    for name in ("logs", "snapshots"):
+    for name in (_LOGS, "snapshots"):
         shutil.rmtree(home / name, ignore_errors=True)
     RunFolder(home).emptied()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from compose.broker.jars import jars, java
 from compose.broker.layout import Layout, Node, connection, properties
+from compose.processes import called_as
 from schemas.errors import WorldError
 from streams.kafka.connection import BrokerUnavailableError, wait_for_brokers
 
@@ -75,19 +76,7 @@ def pid_of(home: Path, node: Node) -> int | None:
         return None
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # one that we started ourselves would stay as a zombie
-    return pid if str(_told(home, node)) in _arguments(pid) else None
-
-
-def _arguments(pid: int) -> str:
-    """Return how a process was called, or nothing where there is none."""
-    if Path("/proc/self").exists():  # Linux; a container may lack ps
-        with suppress(FileNotFoundError, ProcessLookupError):
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-        return ""
-    command = ["ps", "-o", "args=", "-p", str(pid)]
-    return subprocess.run(  # noqa: S603  # a fixed command
-        command, capture_output=True, text=True, check=False
-    ).stdout
+    return pid if str(_told(home, node)) in called_as(pid) else None
 
 
 # --- one node -------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec import json
 
-from compose.crew import MOST_RESTARTS, Crew, CrewError, Member
+from compose.crew import MOST_RESTARTS, Crew, CrewError, Member, left_running
 from streams.live.health import LOOPBACK
+from tests.eventually import eventually
 
 PATIENCE_S = 120.0
 
@@ -37,3 +39,16 @@ def test_a_member_that_dies_again_and_again_is_given_up_with_its_last_words(tmp_
     assert str(port) in str(error)
     assert str(tmp_path / "intake.log") in str(error)
     assert crew.restarts == MOST_RESTARTS
+
+
+def test_who_outlives_a_crew_that_was_killed_is_known_by_its_folder(tmp_path: Path) -> None:
+    """What is noted of the dead, and of processes that are others by now, counts for nothing."""
+    arguments = ["intake", "--bootstrap", "127.0.0.1:9"]
+    assert left_running(tmp_path) == {}
+    with Crew([Member("intake", arguments)], tmp_path) as crew:
+        crew.start("intake")
+        noted = json.decode((tmp_path / "processes.json").read_bytes())
+        eventually(lambda: left_running(tmp_path) == noted, "it does not run")
+    assert left_running(tmp_path) == {}
+    (tmp_path / "processes.json").write_bytes(json.encode({"intake": 1}))
+    assert left_running(tmp_path) == {}

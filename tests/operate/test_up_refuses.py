@@ -102,6 +102,21 @@ def test_a_broker_that_runs_keeps_its_records(
     assert left_in(home) == KEPT
 
 
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_what_an_earlier_run_left_running_is_named_and_not_joined(
+    home: Path, singlepool: Singlepool, resume: tuple[str, ...]
+) -> None:
+    """Two players would play one trace twice as fast, and two archivers are one too many."""
+    waits = [sys.executable, "-c", "input()", "compose.cli", "serve", "intake"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as running:
+        (home / "logs" / "processes.json").write_text(f'{{"intake": {running.pid}}}')
+        ended = singlepool("up", "--home", home, *resume)
+        running.kill()
+    assert ended.code == Exit.USAGE
+    assert f"still runs intake (process {running.pid})" in ended.err
+    assert left_in(home) == KEPT
+
+
 def test_the_replication_that_the_ledger_has_is_the_one_that_is_meant() -> None:
     """On three brokers two must hold a record, though nobody says `--replication`."""
     where = Where(prefix="live.")
