@@ -98,7 +98,7 @@ def serve_intake(
     """
     vitals = Vitals(INTAKE, SystemClock())
     log = json_log().bind(process=INTAKE)
-    with health_shown(vitals, health_port):
+    with end_told(log), health_shown(vitals, health_port):
         take_in = _faust if host is Host.FAUST else _batched
         log.info("left", taken=take_in(where, vitals, log))
 
@@ -115,7 +115,7 @@ def _batched(where: Where, vitals: Vitals, log: FilteringBoundLogger) -> int:
         try:
             intake.run(stop)
         except InternalError:
-            end_process("a bug of its own")
+            end_process(log, "a bug of its own")
     return intake.taken
 
 

@@ -10,13 +10,12 @@ import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import faust
 
 from schemas.errors import DecodeError
 from streams.intake.cells import later
-from streams.intake.lost import UNSETTLED, end_process
 from streams.intake.outbox import LEAVE_S
 from streams.intake.worker import SESSION_S
 from streams.kafka.connection import Connection
@@ -111,9 +110,20 @@ class App(faust.App):
 class FaustWorker(faust.Worker):
     """A Faust worker that ends when it is stopped: Faust would wait for its broker for ever."""
 
+    def __init__(
+        self,
+        app: App,
+        *,
+        late: Callable[[], NoReturn],
+        **options: Any,  # noqa: ANN401  # Faust's are loose
+    ) -> None:
+        """Be told what to do where the broker does not let it leave."""
+        cast("Any", super()).__init__(app, **options)
+        self._late = late
+
     async def stop(self) -> None:
         """Stop in good order, or end as a kill would, which intake survives."""
-        late = threading.Timer(LEAVE_S, end_process, ["the broker let it not leave", UNSETTLED])
+        late = threading.Timer(LEAVE_S, self._late)
         late.daemon = True
         late.start()
         await super().stop()

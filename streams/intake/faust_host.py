@@ -79,7 +79,8 @@ class FaustIntake:
         self._upstream = frozenset(topic.name for topic in topology.upstream)
         self._worker = Worker(topology.rules, fold)
         self._outbox = Outbox(connection, topology)
-        self._bounds = Bounds(Ends(connection), self._worker, log or structlog.get_logger())
+        self._log = log or structlog.get_logger()
+        self._bounds = Bounds(Ends(connection), self._worker, self._log)
         self._pending: list[Any] = []
         self._stream: Any = None
         self._settling = asyncio.Lock()
@@ -123,6 +124,7 @@ class FaustIntake:
             loglevel="WARNING",
             redirect_stdouts=False,
             override_logging=False,
+            late=lambda: end_process(self._log, "the broker let it not leave", UNSETTLED),
         )
         try:
             worker.execute_from_commandline()
@@ -142,9 +144,9 @@ class FaustIntake:
                 if len(self._pending) >= MOST_PENDING:
                     await self.checkpoint()
             except IntakeLostError as error:
-                end_process(str(error), UNSETTLED)
+                end_process(self._log, str(error), UNSETTLED)
             except Exception:  # noqa: BLE001  # whatever it is, Faust would ack the event
-                end_process("a record could not be taken in")
+                end_process(self._log, "a record could not be taken in")
 
     def _take(self, event: Any) -> None:  # noqa: ANN401  # Faust's are loose
         message = event.message
@@ -184,7 +186,8 @@ class FaustIntake:
     def _look_into(self, place: Place, expected: int, offset: int) -> None:
         """End the process if Faust passed over records before `offset`."""
         if holds_records(self._connection, self._group, place, expected, offset):
-            end_process(f"Faust passed over records of {place} between {expected} and {offset}")
+            why = f"Faust passed over records of {place} between {expected} and {offset}"
+            end_process(self._log, why)
 
     async def let_time_pass(self) -> None:
         """Let time pass in the partitions whose end is where we are, by the broker's own word.
@@ -240,9 +243,9 @@ class FaustIntake:
                 await self.let_time_pass()
                 self._settled()
             except IntakeLostError as error:
-                end_process(str(error), UNSETTLED)
+                end_process(self._log, str(error), UNSETTLED)
             except Exception:  # noqa: BLE001  # whatever it is, nothing may be acked after it
-                end_process("a checkpoint could not be made")
+                end_process(self._log, "a checkpoint could not be made")
             await asyncio.sleep(CHECKPOINT_S)
 
     async def checkpoint(self) -> None:

@@ -5,8 +5,8 @@ import os
 import traceback
 from typing import NoReturn
 
-import structlog
 from confluent_kafka import KafkaError
+from structlog.typing import FilteringBoundLogger
 
 from schemas.errors import WorldError
 from streams.kafka.membership import stays
@@ -26,10 +26,10 @@ def pass_over(error: KafkaError) -> None:
         raise IntakeLostError(msg)
 
 
-def end_process(why: str, code: int = BUG) -> NoReturn:
+def end_process(log: FilteringBoundLogger, why: str, code: int = BUG) -> NoReturn:
     """End the process at once: nothing more is acked, so whoever comes next reads it again.
 
     An exception would not do for Faust: it acks the event that raised it.
     """
-    structlog.get_logger().critical("intake ends", why=why, error=traceback.format_exc())
+    log.critical("intake ends", why=why, error=traceback.format_exc())
     os._exit(code)

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import structlog
+
 from schemas.errors import InternalError
 from streams.intake import faust_host, reducer
 from streams.intake.batched import BatchedIntake
@@ -117,7 +119,7 @@ def main(host: str, connection: Connection, topology: Topology, trouble: str) ->
     try:
         BatchedIntake(connection, topology, fold=fold).run(lambda: bool(stopped))
     except InternalError:
-        end_process("a bug of its own")
+        end_process(structlog.get_logger(), "a bug of its own")
 
 
 if __name__ == "__main__":

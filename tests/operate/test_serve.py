@@ -100,19 +100,30 @@ def test_intake_is_ready_for_nothing_before_it_is_in_its_group(tmp_path: Path) -
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("host", ["batched", "faust"])
+@pytest.mark.parametrize(
+    ("host", "code", "last"),
+    [("batched", Exit.DONE, "left"), ("faust", Exit.FAILED, "intake ends")],
+    ids=["batched", "faust"],
+)
 def test_intake_is_not_ready_while_its_broker_is_gone(
-    topology: Topology, tmp_path: Path, host: str
+    topology: Topology, tmp_path: Path, host: str, code: Exit, last: str
 ) -> None:
-    """It was ready before, and owns its partitions still; nothing of them comes to it."""
+    """It was ready before, and owns its partitions still; nothing of them comes to it.
+
+    Told to leave then it does, and its log's last line says how; Faust's cannot know what settled.
+    """
     with own_broker(tmp_path) as layout:
         there = connection(tmp_path, layout)
         assert Admin(there).apply(declare(prefix=topology.prefix)).done
         at = ("--bootstrap", there.bootstrap, "--prefix", topology.prefix)
-        with served(tmp_path, "intake", "--host", host, *at) as (_, port):
+        with served(tmp_path, "intake", "--host", host, *at) as (running, port):
             eventually(lambda: page(port, "/readyz")[0] == 200, "never ready")
             kill(tmp_path, layout.nodes[0])
             eventually(lambda: page(port, "/readyz")[0] == 503, "ready without a broker")
+            running.terminate()
+            assert running.wait(PATIENCE_S) == code
+    lines = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
+    assert json.loads(lines[-1]) | {"event": last, "process": "intake"} == json.loads(lines[-1])
 
 
 def test_a_refused_event_is_listed_shown_and_published_again(
