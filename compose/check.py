@@ -27,7 +27,7 @@ def doctor(*, home: Home = POOL_OF_DEMO, where: Where = HERE, output: Shown = Ou
     """Check this installation and a run's folder: Python, libraries, names, ledger, archive.
 
     With an option that names a broker, that too: which Kafka it is, topics against
-    their declaration, clocks, whether this build can read the ledger, lag.
+    their declaration, clocks, hanging transactions, whether this build can read the ledger, lag.
 
     Example: singlepool doctor --home out/desk
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `doctor` looks at on a broker: release, topics, clocks, the ledger's words, lag."""
+"""What `doctor` looks at on a broker: release, topics, clocks, transactions, records, lag."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from schemas.ledger import scan
 from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection, brokers
 from streams.kafka.feed import Feed
+from streams.kafka.hanging import ENDED_S, HOW_TO_END, open_in, where_open
 from streams.kafka.lag import lags
 from streams.kafka.reader import KafkaReader
 from streams.kafka.topics import ENGINE, INTAKE, READER, Topology
@@ -43,6 +44,7 @@ def broker_rows(where: Where) -> Iterator[Row]:
         ("kafka", _release),
         ("topics", lambda at, _: _topics(at, where)),
         ("clocks", _clocks),
+        ("transactions", _transactions),
         ("schema", _schema),
         ("lag", _lag),
     )
@@ -87,6 +89,14 @@ def _clocks(at: Connection, topology: Topology) -> Row:
     found = f"{len(skews)} engines beat, {owner} differs most: {skew_ms} ms"
     good = abs(skew_ms) <= MOST_SKEW_MS
     return "clocks", found, OK if good else f"more than {MOST_SKEW_MS} ms: look at time sync"
+
+
+def _transactions(at: Connection, topology: Topology) -> Row:
+    """Look for one that nobody ends: it hides all that follows it from every reader."""
+    if found := open_in(at, topology.written_by(ENGINE), ENDED_S):
+        verdict = f"the next leader ends its own; of another producer, {HOW_TO_END}"
+        return "transactions", f"open in {where_open(found)}", verdict
+    return "transactions", "none hangs in what the engine writes", OK
 
 
 def _schema(at: Connection, topology: Topology) -> Row:

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.kafka.connection import Connection, failure_of, reason_of
+from streams.kafka.partition import partitions_of
 from streams.kafka.topics import Place
 
 _ASK_S, _ANSWER_S = 1.0, 5.0
@@ -28,6 +29,16 @@ class Ends:
         self._connection = connection
         self._client: Any = None  # it types no answers
         self._connected = False
+
+    def places(self, topics: Sequence[str]) -> Sequence[Place]:
+        """Return each partition that topics have on the broker, however many are declared.
+
+        Raises `KafkaException`, also where one is not there.
+        """
+        client = self._made()
+        found = [(topic, at) for topic in topics for at in partitions_of(client, topic)]
+        self._connected = True
+        return found
 
     def of(
         self, places: Sequence[Place], seen: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
@@ -64,15 +75,19 @@ class Ends:
 
         One that has not, and is asked, may look for a broker again only after three seconds.
         """
-        if self._client is None:
-            self._client, self._connected = AdminClient(self._connection.settings()), False
+        client = self._made()
         if not self._connected:
             try:
-                self._client.list_topics(place[0], timeout=_ASK_S)
+                client.list_topics(place[0], timeout=_ASK_S)
             except KafkaException:
                 return False
             self._connected = True
         return True
+
+    def _made(self) -> Any:  # noqa: ANN401  # as above
+        if self._client is None:
+            self._client, self._connected = AdminClient(self._connection.settings()), False
+        return self._client
 
 
 def _is_refused(error: BaseException) -> bool:

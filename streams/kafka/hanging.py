@@ -10,7 +10,7 @@ began that one could not know what was there.
 import time
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import IsolationLevel
+from confluent_kafka import IsolationLevel, KafkaException
 
 from schemas.ledger import LedgerBusyError
 from streams.kafka.connection import Connection
@@ -19,36 +19,45 @@ from streams.kafka.lock import Lock
 from streams.kafka.topics import Place
 
 _PATIENCE_S, _LOOK_S = 30.0, 0.02
-_ENDED_S = 2.0
+ENDED_S = 2.0
 """How long a broker may take to show that what it has ended is ended."""
 
+HOW_TO_END = "end it by Kafka's `kafka-transactions.sh find-hanging` and `abort`"
 
-def end_open(connection: Connection, lock: Lock, places: Sequence[Place]) -> None:
-    """Abort what is still open in partitions once the lock is held: nobody was told of it.
+
+def end_open(connection: Connection, lock: Lock, topics: Sequence[str]) -> None:
+    """Abort what is still open in topics once the lock is held: nobody was told of it.
 
     Raises `LedgerBusyError` where no broker says what is open, or where it is another producer's;
     and as `Lock.abort`.
     """
-    if not (hanging := open_in(connection, places, _ENDED_S)):
+    if not (hanging := open_in(connection, topics, ENDED_S)):
         return
     lock.abort(tuple(hanging))
-    if hanging := open_in(connection, tuple(hanging), _ENDED_S):
-        said = ", ".join(f"{topic}/{n} from {at}" for (topic, n), at in hanging.items())
-        msg = (
-            f"a transaction of another producer hangs in {said}; end it by Kafka's "
-            "`kafka-transactions.sh find-hanging` and `abort`"
-        )
+    if hanging := open_in(connection, topics, ENDED_S):
+        where = where_open(hanging)
+        msg = f"a transaction of another producer hangs in {where}; {HOW_TO_END}"
         raise LedgerBusyError(msg)
 
 
+def where_open(found: Mapping[Place, int]) -> str:
+    """Return in words where something is open."""
+    return ", ".join(f"{topic}/{number} from {at}" for (topic, number), at in found.items())
+
+
 def open_in(
-    connection: Connection, places: Sequence[Place], patience_s: float
+    connection: Connection, topics: Sequence[str], patience_s: float
 ) -> Mapping[Place, int]:
     """Return where a transaction is still open when patience is out, and its first offset.
 
-    Raises `LedgerBusyError` where no broker says it of each of them.
+    Raises `LedgerBusyError` where no broker says it of each partition that there is.
     """
     ends = Ends(connection)
+    try:
+        places = ends.places(topics)
+    except KafkaException as error:
+        msg = f"no broker says which partitions there are: {error}; `singlepool doctor` looks why"
+        raise LedgerBusyError(msg) from error
     written = _all(ends, places, IsolationLevel.READ_UNCOMMITTED)
     deadline = time.monotonic() + patience_s
     while True:

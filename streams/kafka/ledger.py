@@ -8,14 +8,13 @@ watch lag.
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.errors import WorldError
 from schemas.ledger import (
     Batch,
     FencedError,
     Lease,
-    LedgerBusyError,
     LedgerStorageError,
     PositionError,
     RejectedEvent,
@@ -25,10 +24,9 @@ from streams.kafka.entries import Note, note_headers, note_value, record_headers
 from streams.kafka.hanging import end_open
 from streams.kafka.lock import Lock, LostLockError, Outgoing
 from streams.kafka.membership import send_commit
-from streams.kafka.partition import partitions_of
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
-from streams.kafka.topics import ENGINE, Place, Topology
+from streams.kafka.topics import ENGINE, Topology
 
 
 def input_name(topic: str, partition: int) -> str:
@@ -77,22 +75,13 @@ class KafkaLedger(KafkaReader):
     def _end_open(self, lock: Lock) -> None:
         """Abort what the broker forgot to end in what the engine writes."""
         try:
-            end_open(self._connection, lock, self._places())
+            end_open(self._connection, lock, self.topology.written_by(ENGINE))
         except LostLockError as error:
             self._release()
             raise self._fenced(self._lease) from error
         except WorldError:
             self._release()
             raise
-
-    def _places(self) -> Sequence[Place]:
-        """Return each partition that the engine writes: as the broker has them, not as declared."""
-        names = [topic.name for topic in self.topology.topics if ENGINE in topic.writers]
-        try:
-            return [(n, at) for n in names for at in partitions_of(self._probe.consumer, n)]
-        except KafkaException as error:
-            msg = f"no broker says which partitions there are: {error}; see `singlepool doctor`"
-            raise LedgerBusyError(msg) from error
 
     def append(
         self, lease: Lease, position: int, batch: Batch, also: Sequence[Outgoing] = ()

@@ -145,6 +145,10 @@ class Topology(Struct, frozen=True):
             self.snapshots,
         )
 
+    def written_by(self, principal: str) -> tuple[str, ...]:
+        """Return the names of the topics that a principal writes."""
+        return tuple(topic.name for topic in self.topics if principal in topic.writers)
+
     @property
     def lock(self) -> str:
         """The transactional id that makes whoever holds it the ledger's one writer."""

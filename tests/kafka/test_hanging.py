@@ -30,7 +30,7 @@ def test_what_hangs_of_another_producer_is_named_and_nothing_is_written(
     broker: Connection, topics: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who took the lease there could not see the end; once it is ended, who asks again has it."""
-    monkeypatch.setattr("streams.kafka.hanging._ENDED_S", 0.2)
+    monkeypatch.setattr("streams.kafka.hanging.ENDED_S", 0.2)
     foreign = leave_open(broker, topics, b"foreign", by=f"{topics.prefix}foreign")
     said = f"another producer hangs in {topics.ledger.name}/0 from 0; end it by Kafka's"
     with KafkaLedger(broker, topics) as ledger:
@@ -97,7 +97,7 @@ def test_what_a_restarted_broker_forgot_to_end_never_shows(
             shutil.rmtree(data / folder.name)
             shutil.copytree(folder, data / folder.name)
         start(tmp_path, layout)
-        assert open_in(broker, [(ledger_topic, 0)], 1.0) == {(ledger_topic, 0): OPEN_FROM}
+        assert open_in(broker, [ledger_topic], 1.0) == {(ledger_topic, 0): OPEN_FROM}
         with KafkaLedger(broker, topology) as ledger:
             ledger.append(ledger.acquire("second"), 1, Batch([b"after"]))
         with KafkaReader(broker, topology) as reader:
@@ -106,7 +106,7 @@ def test_what_a_restarted_broker_forgot_to_end_never_shows(
 
 def dies(home: Path, node: Node, broker: Connection, topology: Topology) -> None:
     """The broker, once something lies behind the end that readers see."""
-    place = (topology.ledger.name, 0)
-    begun = {place: OPEN_FROM}
-    eventually(lambda: open_in(broker, [place], 0.0) == begun, "a transaction is open")
+    topic = topology.ledger.name
+    begun = {(topic, 0): OPEN_FROM}
+    eventually(lambda: open_in(broker, [topic], 0.0) == begun, "a transaction is open")
     kill(home, node)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from streams.kafka.topics import ANYBODY, Topology, declare
 from tests.compose.conftest import Singlepool
 from tests.eventually import eventually
 from tests.kafka.conftest import free_ports, own_broker
+from tests.kafka.transactions import leave_open
 
 PATIENCE_S = 120.0
 JUNK = Published("singlepool.job.started.v1", b"\xff", Origin("junk-1", "test"))
@@ -195,6 +196,26 @@ def test_following_the_ledger_ends_when_told_and_forms_that_cannot_follow_are_re
     ended = singlepool("tail", "--follow", *at, "-o", "json")
     assert (ended.code, ended.out) == (Exit.USAGE, "")
     assert "ndjson" in ended.err
+
+
+def test_a_transaction_that_hangs_is_found(
+    broker: Connection, at: Sequence[str], tmp_path: Path, singlepool: Singlepool
+) -> None:
+    """`doctor` names the place, which readers do not get past, and what ends it."""
+    topology = declare(prefix=at[-1])
+    foreign = leave_open(broker, topology, b"foreign", by=f"{topology.prefix}foreign")
+    asked = ("doctor", *at, "--home", tmp_path, "-o", "json")
+    hangs = transactions_row(singlepool(*asked).out)
+    assert hangs["found"] == f"open in {topology.ledger.name}/0 from 0"
+    assert "kafka-transactions.sh" in hangs["verdict"]
+    foreign.abort_transaction(PATIENCE_S)
+    assert transactions_row(singlepool(*asked).out)["verdict"] == "ok"
+
+
+def transactions_row(out: str) -> Mapping[str, str]:
+    """What `doctor` says of transactions."""
+    rows: list[dict[str, str]] = json.loads(out)
+    return next(row for row in rows if row["what"] == "transactions")
 
 
 def test_a_broker_that_is_not_there_is_named(tmp_path: Path, singlepool: Singlepool) -> None:

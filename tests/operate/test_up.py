@@ -211,5 +211,6 @@ def hold_to_the_commands(singlepool: Singlepool, at: Sequence[str], home: Path) 
     assert all(row["end"] >= row["position"] and row["lag"] >= 0 for row in rows)
     doctor = singlepool("doctor", *at, "--home", home / "none", "-o", "json")
     found = {row["what"]: row["verdict"] for row in json.loads(doctor.out)}
-    assert {found[what] for what in ("broker", "kafka", "topics", "schema")} == {"ok"}, doctor.out
+    sound = ("broker", "kafka", "topics", "transactions", "schema")
+    assert {found[what] for what in sound} == {"ok"}, doctor.out
     assert json.loads(singlepool("rejected", "list", *at, "-o", "json").out) == []
