@@ -26,6 +26,7 @@ from tests.kafka.conftest import own_broker
 PATIENCE_S = 3.0
 UNDER_WAY_S = 1.0
 MACHINE_S = 5.0
+STOPPED = "T"
 OFFSET = 7
 GROUPS = 20
 SESSION_S = 45.0
@@ -51,13 +52,28 @@ def member(broker: Connection, topic: str) -> Consumer:
     return consumer
 
 
+def pause(pid: int) -> None:
+    """Stop a process, and return once it stands: its threads go on for as long as they get to."""
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: states(pid) == {STOPPED}, "it stands", MACHINE_S)
+
+
+def states(pid: int) -> set[str]:
+    """The states of a process's threads; nothing is known while one of them ends."""
+    try:
+        stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except FileNotFoundError:
+        return set()
+    return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+
 @contextmanager
 def broker_lost_soon(home: Path, layout: Layout) -> Generator[None]:
     """A broker that takes requests and answers none, and dies while they are under way."""
     (node,) = layout.nodes
     pid = pid_of(home, node)
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    pause(pid)
     dies = Timer(UNDER_WAY_S, kill, [home, node])
     dies.start()
     began = time.monotonic()
