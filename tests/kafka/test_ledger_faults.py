@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from compose.broker.layout import connection
 from compose.broker.nodes import kill, start
@@ -24,12 +23,14 @@ from streams.kafka.admin import Admin
 from streams.kafka.connection import Connection
 from streams.kafka.entries import Note, note_headers, note_value, placed_at, record_headers
 from streams.kafka.feed import Feed
+from streams.kafka.hanging import open_in
 from streams.kafka.ledger import KafkaLedger, input_name
 from streams.kafka.lock import Lock, Outgoing
 from streams.kafka.partition import Partition
 from streams.kafka.reader import KafkaReader
 from streams.kafka.rejected import RejectedLog, refused_headers
 from streams.kafka.topics import ENGINE, READER, Topology
+from tests.eventually import eventually
 from tests.kafka.conftest import own_broker
 from tests.kafka.groups import committed_in
 from tests.kafka.transactions import PATIENCE_S, CutOff, leave_open
@@ -74,16 +75,6 @@ def check_whole(broker: Connection, topology: Topology, acknowledged: int) -> in
 def threads_of_this_process() -> int:
     """How many threads it has, those of its clients with them."""
     return sum(1 for _ in Path("/proc/self/task").iterdir())
-
-
-def wait_for_uncommitted(broker: Connection, topic: str) -> None:
-    """Return once something lies in a topic, committed or not."""
-    settings = {"group.id": "nobody", "isolation.level": "read_uncommitted"}
-    consumer = Consumer(broker.settings() | settings)
-    deadline = time.monotonic() + PATIENCE_S
-    while consumer.get_watermark_offsets(TopicPartition(topic, 0), PATIENCE_S)[1] == 0:
-        assert time.monotonic() < deadline
-    consumer.close()
 
 
 # --- writers --------------------------------------------------------------------------------------
@@ -267,7 +258,7 @@ def test_a_writer_leaves_a_broker_that_died_in_its_transaction(
         lock = Lock(broker, topology.lock)
 
         def die() -> None:
-            wait_for_uncommitted(broker, topology.ledger.name)
+            eventually(lambda: open_in(broker, [topology.ledger.name], 0.0), "nothing lies there")
             kill(tmp_path, node)
 
         entry = Outgoing(topology.ledger.name, record_headers(0), b"lost")

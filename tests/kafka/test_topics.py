@@ -176,3 +176,10 @@ def test_a_domain_is_declared_once_and_decides_nothing() -> None:
         declare([WHOLE, TrustDomain("core", frozenset({"acme"}))])
     with pytest.raises(TopologyError, match="decisions"):
         declare([TrustDomain("core", families=UPSTREAM | {Family.DECISION})])
+
+
+def test_all_that_the_engine_says_is_looked_through_before_it_leads() -> None:
+    """By `written_by`: where a topic was left out, what hangs in it would show later."""
+    topology = declare(prefix="a.")
+    named = ("rejected.events", "ledger", "directives", "routes", "verdicts", "beats", "snapshots")
+    assert topology.written_by(ENGINE) == tuple(f"a.{name}" for name in named)
